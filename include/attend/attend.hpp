@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// attend: attention on the CPU and on Hopper GPUs. One include for C++.
+#pragma once
+#include <attend/array.hpp>
+#include <attend/attention.hpp>
+#include <attend/dtype.hpp>
+#include <attend/executor.hpp>
+#include <attend/machine.hpp>
+#include <attend/mask.hpp>
+#include <attend/reference.hpp>
+#include <attend/status.hpp>
+#include <attend/tensor.hpp>
