@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door; what it opens is CMake (CMakePresets.json) and scripts/. Type `make help`.
+DATA := data/smollm2_qkv.safetensors
+PREFIX ?= /usr/local
+export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test test-long bench docs install format lint clean tool setup-%
+
+help:
+	@echo 'make build      library, tool, examples and tests, in build/ (the tool is build/attend)'
+	@echo 'make run        exact attention on Q, K, V of a language model: time, GFLOP/s, share of peak, error; two pictures'
+	@echo 'make test       every check that a change needs: tests, sanitizers, clang, fuzzers for seconds (up to 15 minutes)'
+	@echo 'make test-long  the tests that take long, and the fuzzers for minutes'
+	@echo 'make bench      the CPU prefill suite: JSON lines, a table and a plot in build/bench/'
+	@echo 'make docs       HTML of the public headers, in build/docs/'
+	@echo 'make install    into PREFIX (now $(PREFIX))'
+	@echo 'make format     clang-format, in place'
+	@echo 'make lint       clang-format and clang-tidy, checking only'
+	@echo 'make clean      removes the build folders'
+	@echo 'The first use of each installs the Debian packages that it lacks (scripts/setup).'
+
+setup-%:
+	@scripts/setup $*
+
+build: setup-build
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release
+	@scripts/kernel-cost build
+
+# What `make run` needs and no more.
+tool: setup-build
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release --target attend_cli
+
+run: tool
+	build/attend run $(DATA) --layer all --mask causal
+	build/attend show $(DATA) --layer 15 --head 0 --mask causal --out build/attention_map.png
+
+test: setup-test
+	@scripts/check
+
+test-long: setup-test
+	@scripts/check --long
+
+bench: setup-bench tool
+	@mkdir -p build/bench
+	build/attend bench cpu-prefill --json build/bench/cpu-prefill.jsonl
+	/usr/bin/env python3 bench/plot.py build/bench/cpu-prefill.jsonl
+
+docs: setup-docs
+	@mkdir -p build/docs
+	@doxygen Doxyfile
+	@echo 'docs: build/docs/html/index.html'
+
+install: setup-build
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release
+	cmake --install build --prefix '$(PREFIX)'
+
+format: setup-lint
+	@git ls-files '*.cpp' '*.hpp' '*.c' '*.h' | xargs clang-format -i
+
+lint: setup-lint
+	@scripts/lint
+
+clean:
+	rm -rf build build-dev build-asan build-tsan build-clang build-fuzz

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Links every out-of-line function of the C++ headers: one that the version script forgot does not link.
+#include <attend/attend.hpp>
+#include <cstdio>
+#include <cstring>
+
+namespace {
+
+// The bytes of the pointers depend on their values, so the linker must find each one.
+template <class... Functions>
+unsigned mix(Functions... functions) {
+  unsigned sum = 0;
+  const auto add = [&sum](auto function) {
+    unsigned char bytes[sizeof function];
+    std::memcpy(bytes, &function, sizeof function);
+    for (unsigned char byte : bytes) sum += byte;
+  };
+  (add(functions), ...);
+  return sum;
+}
+
+}  // namespace
+
+int main() {
+  using namespace attend;
+  unsigned sum = mix(&AttentionFwd::dense, &AttentionFwd::set_layout, &AttentionFwd::effective_scale,
+                     &AttentionFwd::lse_offset, &AttentionFwd::bias_offset, &AttentionFwd::lse_size,
+                     &AttentionFwd::bias_size, &AttentionFwd::check, &AttentionFwd::cost, &AttentionFwd::text,
+                     &AttentionFwd::parse);
+  sum += mix(&AttentionFwdPlan::problem, &AttentionFwdPlan::kernel, &AttentionFwdPlan::isa,
+             &AttentionFwdPlan::arithmetic, &AttentionFwdPlan::threads, &AttentionFwdPlan::tile_rows,
+             &AttentionFwdPlan::tile_keys, &AttentionFwdPlan::workspace_bytes, &AttentionFwdPlan::candidates,
+             &AttentionFwdPlan::explain);
+  sum += mix(static_cast<Status (AttentionFwdPlan::*)(const AttentionFwdArgs&, std::span<std::byte>) const>(
+                 &AttentionFwdPlan::run),
+             static_cast<Status (AttentionFwdPlan::*)(const AttentionFwdArgs&) const>(&AttentionFwdPlan::run));
+  sum += mix(&Mask::per_head, &Mask::classify, &Mask::keep, &Mask::row_bits, &Mask::key_span, &Mask::check);
+  sum += mix(&BlockSparse::classify, &BlockSparse::keep, &BlockSparse::restrict_row, &Tree::classify, &Tree::keep,
+             &Tree::restrict_row, &Dense::classify, &Dense::keep, &Dense::restrict_row);
+  sum += mix(&attention, &plan, &machine_info, &measure_peak, &measure_read_bandwidth, &dtype_name, &parse_dtype,
+             &status_code_name, &reference_row, &compare_with_reference);
+  std::printf("%u\n", sum);
+  return sum == 0;
+}
