@@ -25,10 +25,12 @@ function(attend_test name)
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${arg_LIBS} attend_static GTest::gtest_main)
-  # Escaped twice: the labels are one argument here and one property value in the generated script.
-  string(REPLACE ";" "\\;" labels "${arg_LABELS}")
-  gtest_discover_tests(${name} EXTRA_ARGS ${arg_ARGS} DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS "${labels}" TIMEOUT ${arg_TIMEOUT})
+  gtest_discover_tests(${name} EXTRA_ARGS ${arg_ARGS} DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES TEST_LIST ${name}_cases)
+  # gtest_discover_tests() drops all but the first of several labels, so they are set by a file that ctest reads after its list.
+  set(properties ${CMAKE_CURRENT_BINARY_DIR}/${name}_properties.cmake)
+  file(WRITE ${properties} "if(${name}_cases)\n"
+    "  set_tests_properties(\${${name}_cases} PROPERTIES LABELS \"${arg_LABELS}\" TIMEOUT ${arg_TIMEOUT})\nendif()\n")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${properties})
   if("sanitize" IN_LIST arg_LABELS)
     add_dependencies(sanitize_tests ${name})
   endif()

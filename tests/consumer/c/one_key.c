@@ -13,10 +13,12 @@ int main(void) {
     v[i] = (float)i / 8;
   }
   if (attend_version() != ATTEND_VERSION) {
-    printf("the library is version %s, the header %d.%d\n", attend_version_string(), ATTEND_VERSION_MAJOR, ATTEND_VERSION_MINOR);
+    printf("the library is version %s, the header %d.%d\n", attend_version_string(), ATTEND_VERSION_MAJOR,
+           ATTEND_VERSION_MINOR);
     return 1;
   }
-  if (attend_attention(q, k, v, o, NULL, ATTEND_F32, ATTEND_BSHD, 1, kHeads, kHeads, kRows, 1, kColumns, 0, 0, -1, -1, 0)) {
+  if (attend_attention(q, k, v, o, NULL, ATTEND_F32, ATTEND_BSHD, 1, kHeads, kHeads, kRows, 1, kColumns, 0, 0, -1, -1,
+                       0)) {
     printf("%s\n", attend_last_error_message());
     return 1;
   }

@@ -10,10 +10,9 @@ int main() {
   for (size_t i = 0; i < v.size(); i++) v[i] = static_cast<float>(i) / 8;
   using attend::DType;
   using attend::Layout;
-  const attend::Status status = attend::attention({q.data(), DType::f32, Layout::bshd, 1, rows, heads, d},
-                                                  {k.data(), DType::f32, Layout::bshd, 1, 1, heads, d},
-                                                  {v.data(), DType::f32, Layout::bshd, 1, 1, heads, d},
-                                                  {o.data(), DType::f32, Layout::bshd, 1, rows, heads, d});
+  const attend::Status status = attend::attention(
+      {q.data(), DType::f32, Layout::bshd, 1, rows, heads, d}, {k.data(), DType::f32, Layout::bshd, 1, 1, heads, d},
+      {v.data(), DType::f32, Layout::bshd, 1, 1, heads, d}, {o.data(), DType::f32, Layout::bshd, 1, rows, heads, d});
   if (!status.ok()) {
     std::printf("%s\n", status.message().c_str());
     return 1;
@@ -25,10 +24,9 @@ int main() {
     }
   }
   // A wrong shape must come back as a sentence, across the library's border too.
-  const attend::Status refused = attend::attention({q.data(), DType::f32, Layout::bshd, 1, rows, heads, d + 1},
-                                                   {k.data(), DType::f32, Layout::bshd, 1, 1, heads, d},
-                                                   {v.data(), DType::f32, Layout::bshd, 1, 1, heads, d},
-                                                   {o.data(), DType::f32, Layout::bshd, 1, rows, heads, d});
+  const attend::Status refused = attend::attention(
+      {q.data(), DType::f32, Layout::bshd, 1, rows, heads, d + 1}, {k.data(), DType::f32, Layout::bshd, 1, 1, heads, d},
+      {v.data(), DType::f32, Layout::bshd, 1, 1, heads, d}, {o.data(), DType::f32, Layout::bshd, 1, rows, heads, d});
   if (refused.code() != attend::StatusCode::invalid_argument || refused.message().empty()) {
     std::printf("q with %d columns against k with %d was not refused\n", static_cast<int>(d + 1), static_cast<int>(d));
     return 1;
