@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+// attend: exact attention, called from C. Conventions, lifetimes and versioning rules: docs/c-abi.md.
+//
+//   - Every function that can fail returns an attend_status; attend_last_error_message() has the sentence behind it.
+//   - Every struct that crosses the boundary begins with its size. Zero is the default of every other field: take a
+//     fresh one from its `..._init()` and set what you need.
+//   - What a descriptor points to is copied before the call returns. Tensors are never copied.
+//   - No function keeps state between calls, apart from the error text of each thread. All may be called from any
+//     thread.
+#ifndef ATTEND_ATTEND_H_
+#define ATTEND_ATTEND_H_
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ATTEND_VERSION_MAJOR 0
+#define ATTEND_VERSION_MINOR 1
+#define ATTEND_VERSION_PATCH 0
+#define ATTEND_VERSION (ATTEND_VERSION_MAJOR * 10000 + ATTEND_VERSION_MINOR * 100 + ATTEND_VERSION_PATCH)
+
+// ---- Enumerations. Plain int32_t, so that their size does not depend on the compiler. Numbers are never reused. ----
+
+/// Outcome of a call.
+typedef int32_t attend_status;
+enum {
+  ATTEND_OK = 0,
+  ATTEND_INVALID_ARGUMENT = 1,  ///< the request contradicts itself; the text names argument, found and expected
+  ATTEND_UNSUPPORTED = 2,       ///< a sound request that no kernel of this build takes; the text says why
+  ATTEND_OUT_OF_MEMORY = 3,
+  ATTEND_DEVICE = 4,
+  ATTEND_INTERNAL = 5  ///< a defect of the library
+};
+
+/// Element type of a tensor.
+typedef int32_t attend_dtype;
+enum { ATTEND_F32 = 0, ATTEND_F16 = 1, ATTEND_BF16 = 2 };
+
+/// Element type of cumulative lengths.
+typedef int32_t attend_index_type;
+enum { ATTEND_INT32 = 0, ATTEND_INT64 = 1 };
+
+/// Order of a tensor's elements in memory; the last letter varies fastest.
+typedef int32_t attend_layout;
+enum {
+  ATTEND_STRIDED = -1,  ///< the strides of the descriptor
+  ATTEND_BSHD = 0,      ///< [batch][row][head][column], dense
+  ATTEND_BHSD = 1,      ///< [batch][head][row][column], dense
+  ATTEND_THD = 2        ///< [token][head][column], dense: sequences one after the other, for cumulative lengths
+};
+
+/// What a mask term keeps; see attend_mask_term.
+typedef int32_t attend_mask_kind;
+enum {
+  ATTEND_MASK_CAUSAL = 0,           ///< key <= query + sk - sq: the last query sees the last key
+  ATTEND_MASK_CAUSAL_TOP_LEFT = 1,  ///< key <= query: the first query sees the first key
+  ATTEND_MASK_WINDOW = 2,
+  ATTEND_MASK_CHUNK = 3,
+  ATTEND_MASK_PREFIX_LM = 4,
+  ATTEND_MASK_DOCUMENTS = 5,
+  ATTEND_MASK_BLOCK_SPARSE = 6,
+  ATTEND_MASK_PADDING = 7,
+  ATTEND_MASK_TREE = 8,
+  ATTEND_MASK_DENSE = 9
+};
+
+/// Where a kernel rounds (docs/numerics.md).
+typedef int32_t attend_arithmetic;
+enum {
+  ATTEND_ARITHMETIC_F32 = 0,      ///< inputs widened exactly; everything in f32
+  ATTEND_ARITHMETIC_BF16_DOT = 1  ///< q, k, v and probabilities in bf16, products summed in f32
+};
+
+// ---- Status and version ----
+
+/// `ok`, `invalid_argument`, ...; "?" for a number that is no status. Never NULL; static.
+const char* attend_status_string(attend_status status);
+
+/// Text of this thread's last call that failed: `<operation>: <argument> is <found>, expected <what>`. Empty before the
+/// first failure; successful calls leave it alone. Never NULL; valid until the next failure on this thread.
+const char* attend_last_error_message(void);
+
+/// ATTEND_VERSION of the library that runs, which may be newer than the header's.
+int32_t attend_version(void);
+/// `0.1.0`; static.
+const char* attend_version_string(void);
+/// Version, compiler, build type and target of the library, one line; static.
+const char* attend_build_info(void);
+
+/// `f32`, `f16`, `bf16`; "?" for another number. Never NULL; static.
+const char* attend_dtype_name(attend_dtype dtype);
+/// Bytes of one element; 0 for a number that is no type.
+int32_t attend_dtype_bytes(attend_dtype dtype);
+/// `causal`, `window`, ...: the name in the text form; "?" for another number. Never NULL; static.
+const char* attend_mask_name(attend_mask_kind kind);
+
+// ---- The Problem: what is asked ----
+
+/// Distance in elements between neighbours; columns are contiguous. Row r of sequence n, head h begins at
+/// n * batch + r * row + h * head; with cumulative lengths at (cu[n] + r) * row + h * head. Inputs may have zeros
+/// (broadcast).
+typedef struct attend_strides {
+  int64_t batch, row, head;
+} attend_strides;
+
+/// One term of a mask; a pair of query and key counts when every term of the Problem keeps it. Fields that a kind does
+/// not name stay 0. Positions are counted in each sequence; query i's own position is i + sk - sq (bottom-right).
+///
+///   CAUSAL           keeps keys up to the query's own position.
+///   CAUSAL_TOP_LEFT  keeps keys up to the query's index.
+///   WINDOW           keeps a keys before the own position, b after it, and itself; -1 means no limit on that side.
+///   CHUNK            keeps keys of the chunk that the own position lies in; a: keys of a chunk.
+///   PREFIX_LM        keeps the first keys of each sequence, and causal after them.
+///                    data: int64_t [1 or b], how many.
+///   DOCUMENTS        keeps keys of the document that the own position lies in.
+///                    data: int64_t, rising, from 0: where each document begins, and where the last one ends.
+///   BLOCK_SPARSE     keeps pairs in listed tiles; a, b: queries and keys of a tile, tile (0, 0) holds pair (0, 0);
+///                    per_head: 1 for a pattern for each query head.
+///                    data: int64_t [heads * ceil(sq / a) + 1], row pointers; data2: int32_t, columns, rising per row.
+///   PADDING          keeps keys begin[n] to end[n] - 1 of sequence n.
+///                    data: int64_t end [b]; data2: int64_t begin [b], or NULL for 0.
+///   TREE             keeps all keys before the last a, and of those the ones in a bit set.
+///                    data: uint64_t [sq or b * sq][ceil(a / 64)]; bit i of row r: query r sees key sk - a + i.
+///   DENSE            keeps pairs whose byte is not 0; per_batch, per_head: 1 where the array has that dimension.
+///                    data: uint8_t [b or 1][hq or 1][sq][sk].
+typedef struct attend_mask_term {
+  size_t struct_size;  ///< sizeof(attend_mask_term), the same for all terms of one array
+  attend_mask_kind kind;
+  int32_t per_batch;
+  int32_t per_head;
+  int32_t reserved;  ///< 0
+  int64_t a, b;
+  const void* data;
+  int64_t count;  ///< elements behind data
+  const void* data2;
+  int64_t count2;
+} attend_mask_term;
+
+/// What one exact forward pass is asked to compute:
+///
+///   s = scale * q.k;  s = softcap * tanh(s / softcap);  s += -slope * |own position - k|;  s += bias
+///   o = softmax(s over the kept keys, and the sink) . v        lse = log(sum of exp(s), sink included), natural
+///
+/// A row without a key gives o = 0 and lse = -infinity (lse = sink when there is one).
+typedef struct attend_attention_fwd_desc {
+  size_t struct_size;  ///< sizeof(attend_attention_fwd_desc)
+  int64_t b;           ///< sequences
+  int64_t hq, hk;      ///< query and key/value heads; hq is a multiple of hk, head h reads key head h / (hq / hk)
+  int64_t sq, sk;      ///< lengths; with cumulative lengths the longest, or 0 to have it found
+  int64_t d, dv;       ///< columns of q and k, and of v and o: 1 to 512. dv 0: as d
+  attend_dtype q_type, k_type, v_type, o_type;
+  attend_layout layout;  ///< of all four tensors; ATTEND_STRIDED: the strides below, which are 0 otherwise
+  int32_t has_scale;     ///< 0: scale is 1 / sqrt(d), and the field below 0
+  attend_strides q_strides, k_strides, v_strides, o_strides;
+  double scale;
+  double softcap;  ///< 0: none
+  int32_t alibi;   ///< 1: slopes are given at run, [hq] or with alibi_per_batch [b][hq]
+  int32_t alibi_per_batch;
+  int32_t sink;                             ///< 1: one logit per query head is given at run, [hq]
+  int32_t lse;                              ///< 1: lse is written, f32: [b][hq][sq], with cu_q [hq][cu_q[b]]
+  int32_t bias;                             ///< 1: f32 values are given at run, [b or 1][hq or 1][sq or 1][sk], dense
+  int32_t bias_batch, bias_head, bias_row;  ///< 1 where the bias has that dimension
+  const void* cu_q;                ///< cumulative query lengths, b + 1 numbers from 0; NULL: every sequence has sq
+  const void* cu_k;                ///< the same for keys; each side for itself
+  int64_t cu_q_count, cu_k_count;  ///< b + 1 where given, else 0
+  attend_index_type cu_q_type, cu_k_type;
+  const attend_mask_term* mask_terms;  ///< may be NULL when mask_count is 0: every pair counts
+  int64_t mask_count;
+} attend_attention_fwd_desc;
+
+/// A checked Problem. Immutable; owns copies of all arrays that the descriptor pointed to.
+typedef struct attend_attention_fwd attend_attention_fwd;
+
+/// Makes a Problem. On failure *problem is NULL.
+/// Errors: invalid_argument naming the field; out_of_memory.
+attend_status attend_attention_fwd_create(const attend_attention_fwd_desc* desc, attend_attention_fwd** problem);
+/// The same from one line of text (docs/problem-text.md), as
+/// `attention_fwd b=1 hq=8 hk=2 sq=512 sk=512 d=64 dtype=f32 mask=causal`.
+attend_status attend_attention_fwd_create_from_text(const char* text, attend_attention_fwd** problem);
+/// NULL is accepted.
+void attend_attention_fwd_destroy(attend_attention_fwd* problem);
+
+/// Writes the line that stands for the Problem, as snprintf does: at most `size` bytes with the final 0, cut off when
+/// longer. *length, if not NULL, becomes the length of the whole text without the 0. `buffer` may be NULL if size is 0.
+attend_status attend_attention_fwd_text(const attend_attention_fwd* problem, char* buffer, size_t size, size_t* length);
+
+/// Fills *desc (struct_size set by the caller, see attend_attention_fwd_desc_init) with every field of the Problem; the
+/// layout is ATTEND_STRIDED. Pointers refer to memory of the Problem and live as long as it.
+attend_status attend_attention_fwd_describe(const attend_attention_fwd* problem, attend_attention_fwd_desc* desc);
+
+/// What a Problem costs and how large its side arrays are.
+typedef struct attend_attention_fwd_cost {
+  size_t struct_size;
+  int64_t visible_pairs;  ///< (query, key) pairs kept, summed over sequences and query heads
+  double flops;           ///< 2 * visible_pairs * (d + dv)
+  double bytes;           ///< q, k, v read once and o (and lse) written once
+  int64_t lse_elements;   ///< 0 when no lse is asked for
+  int64_t bias_elements;  ///< 0 without a bias
+} attend_attention_fwd_cost;
+/// Fills *cost, struct_size set by the caller.
+attend_status attend_attention_fwd_query_cost(const attend_attention_fwd* problem, attend_attention_fwd_cost* cost);
+
+// ---- The Plan: how it will be computed ----
+
+/// Threads that the caller brings. Copied; `self` must stay valid until the plans made with it are destroyed.
+typedef struct attend_executor {
+  size_t struct_size;
+  /// Calls task(arg, worker) once for each worker in [0, workers), in any order, concurrently or one after the other,
+  /// and returns when all have returned. Must not throw or jump out.
+  void (*parallel)(void* self, int workers, void (*task)(void* arg, int worker), void* arg);
+  void* self;
+  int32_t workers;   ///< how many may run at the same time, at least 1
+  int32_t reserved;  ///< 0
+} attend_executor;
+
+typedef struct attend_plan_options {
+  size_t struct_size;
+  int32_t threads;                  ///< 0: executor->workers, or ATTEND_NUM_THREADS, or what OpenMP says
+  int32_t reserved;                 ///< 0
+  const attend_executor* executor;  ///< NULL: the OpenMP runtime of the process
+  const char* kernel;               ///< ask for this kernel by name; NULL: the fastest that takes the Problem
+} attend_plan_options;
+
+/// A chosen kernel with its tiles and workspace. Immutable: may be run from several threads at once, each with its own
+/// workspace. Lives on when the Problem is destroyed.
+typedef struct attend_attention_fwd_plan attend_attention_fwd_plan;
+
+/// Chooses a kernel. `options` may be NULL. On failure *plan is NULL.
+/// Errors: invalid_argument; unsupported, listing every kernel and its reason; out_of_memory.
+attend_status attend_attention_fwd_plan_create(const attend_attention_fwd* problem, const attend_plan_options* options,
+                                               attend_attention_fwd_plan** plan);
+/// NULL is accepted.
+void attend_attention_fwd_plan_destroy(attend_attention_fwd_plan* plan);
+
+typedef struct attend_plan_info {
+  size_t struct_size;
+  const char* kernel;  ///< as `attention_fwd.avx512.f32`; lives as long as the plan, as does the next
+  const char* isa;     ///< as `avx512`
+  attend_arithmetic arithmetic;
+  int32_t threads;
+  int64_t tile_rows;       ///< query rows of one work item
+  int64_t tile_keys;       ///< keys between two updates of a row's state
+  size_t workspace_bytes;  ///< what run needs, at any alignment
+  int64_t candidate_count;
+} attend_plan_info;
+/// Fills *info, struct_size set by the caller.
+attend_status attend_attention_fwd_plan_query(const attend_attention_fwd_plan* plan, attend_plan_info* info);
+
+/// One kernel's answer to the Problem.
+typedef struct attend_candidate {
+  size_t struct_size;
+  const char* kernel;  ///< lives as long as the plan, as does `reason`
+  const char* reason;  ///< why not; for the chosen kernel: why it
+  int32_t accepted;
+  int32_t reserved;
+} attend_candidate;
+/// Fills *candidate (struct_size set by the caller) for index 0 to candidate_count - 1.
+attend_status attend_attention_fwd_plan_candidate(const attend_attention_fwd_plan* plan, int64_t index,
+                                                  attend_candidate* candidate);
+
+/// Several lines for a person: kernel, tiles, workspace, why nothing faster. Buffer as in attend_attention_fwd_text.
+attend_status attend_attention_fwd_plan_explain(const attend_attention_fwd_plan* plan, char* buffer, size_t size,
+                                                size_t* length);
+
+/// Memory of one run. Arrays that the Problem does not ask for are ignored.
+typedef struct attend_attention_fwd_args {
+  size_t struct_size;
+  const void* q;
+  const void* k;
+  const void* v;
+  void* o;
+  float* lse;
+  const float* alibi_slopes;
+  const float* bias;
+  const float* sink;
+} attend_attention_fwd_args;
+
+/// Computes. Allocates nothing. `workspace` has the plan's workspace_bytes or more; NULL is fine when that is 0.
+/// Errors: invalid_argument for a missing pointer or a small workspace.
+attend_status attend_attention_fwd_run(const attend_attention_fwd_plan* plan, const attend_attention_fwd_args* args,
+                                       void* workspace, size_t workspace_bytes);
+/// The same with a workspace that it allocates and frees. Error: out_of_memory as well.
+attend_status attend_attention_fwd_run_alloc(const attend_attention_fwd_plan* plan,
+                                             const attend_attention_fwd_args* args);
+
+// ---- One call ----
+
+/// Plan and run at once, for dense tensors of one type: q, o [b][sq][hq][d] and k, v [b][sk][hk][d] (ATTEND_BSHD), or
+/// with the two middle dimensions exchanged (ATTEND_BHSD). Arguments mean what FlashAttention's of the same name mean.
+/// lse            f32 [b][hq][sq], or NULL
+/// softmax_scale  0: 1 / sqrt(d)            softcap  0: none
+/// causal         0 or 1, bottom-right aligned
+/// window_left, window_right                keys before and after the query's own position; -1: no limit
+/// Errors: invalid_argument naming the argument; unsupported; out_of_memory.
+attend_status attend_attention(const void* q, const void* k, const void* v, void* o, float* lse, attend_dtype dtype,
+                               attend_layout layout, int64_t b, int64_t hq, int64_t hk, int64_t sq, int64_t sk,
+                               int64_t d, double softmax_scale, int32_t causal, int64_t window_left,
+                               int64_t window_right, double softcap);
+
+/// Natural logarithms to base 2 (FlashInfer's unit) and back, `count` values. `in` and `out` may be the same array.
+attend_status attend_lse_natural_to_base2(const float* in, float* out, size_t count);
+attend_status attend_lse_base2_to_natural(const float* in, float* out, size_t count);
+
+// ---- The machine ----
+
+/// What this process can use of the machine, found at creation. Immutable.
+typedef struct attend_machine attend_machine;
+attend_status attend_machine_create(attend_machine** machine);
+/// NULL is accepted.
+void attend_machine_destroy(attend_machine* machine);
+
+typedef struct attend_machine_info {
+  size_t struct_size;
+  const char* cpu;  ///< model name; lives as long as the machine, as does the next
+  const char* vendor;
+  int64_t l1d_bytes, l2_bytes, l3_bytes;  ///< 0 when unknown
+  int32_t cores;                          ///< that this process may use
+  int32_t isa_count;                      ///< instruction sets that kernels are compiled for
+} attend_machine_info;
+/// Fills *info, struct_size set by the caller.
+attend_status attend_machine_query(const attend_machine* machine, attend_machine_info* info);
+
+/// One instruction set that kernels are compiled for, slowest first.
+typedef struct attend_isa_info {
+  size_t struct_size;
+  const char* name;    ///< as `avx2`; lives as long as the machine, as does `reason`
+  const char* reason;  ///< why it is not available; empty when it is
+  int32_t available;
+  int32_t reserved;
+} attend_isa_info;
+/// Fills *isa (struct_size set by the caller) for index 0 to isa_count - 1.
+attend_status attend_machine_query_isa(const attend_machine* machine, int32_t index, attend_isa_info* isa);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif
+
+// ---- Fresh structs: zero, with their size as this header knows it ----
+
+#define ATTEND_DEFINE_INIT(type)         \
+  static inline type type##_init(void) { \
+    type value;                          \
+    memset(&value, 0, sizeof value);     \
+    value.struct_size = sizeof value;    \
+    return value;                        \
+  }
+ATTEND_DEFINE_INIT(attend_attention_fwd_desc)
+ATTEND_DEFINE_INIT(attend_attention_fwd_cost)
+ATTEND_DEFINE_INIT(attend_attention_fwd_args)
+ATTEND_DEFINE_INIT(attend_executor)
+ATTEND_DEFINE_INIT(attend_plan_options)
+ATTEND_DEFINE_INIT(attend_plan_info)
+ATTEND_DEFINE_INIT(attend_candidate)
+ATTEND_DEFINE_INIT(attend_machine_info)
+ATTEND_DEFINE_INIT(attend_isa_info)
+#undef ATTEND_DEFINE_INIT
+
+/// A mask term of this kind with all else 0: complete for the causal ones.
+static inline attend_mask_term attend_mask_term_init(attend_mask_kind kind) {
+  attend_mask_term term;
+  memset(&term, 0, sizeof term);
+  term.struct_size = sizeof term;
+  term.kind = kind;
+  return term;
+}
+
+/// ATTEND_MASK_WINDOW; -1 means no limit on that side.
+static inline attend_mask_term attend_mask_window(int64_t left, int64_t right) {
+  attend_mask_term term = attend_mask_term_init(ATTEND_MASK_WINDOW);
+  term.a = left;
+  term.b = right;
+  return term;
+}
+
+/// A term whose kind takes one number and one array: `data` has `count` elements of the type that the kind names.
+static inline attend_mask_term attend_mask_with_data(attend_mask_kind kind, int64_t a, const void* data,
+                                                     int64_t count) {
+  attend_mask_term term = attend_mask_term_init(kind);
+  term.a = a;
+  term.data = data;
+  term.count = count;
+  return term;
+}
+
+#endif  // ATTEND_ATTEND_H_

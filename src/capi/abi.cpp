@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// No code: what attend.h says by hand must agree with the rows and enumerations behind it, and must never move.
+#include <attend/attend.h>
+
+#include <attend/attention.hpp>
+#include <cstddef>
+#include <iterator>
+
+namespace attend {
+namespace {
+
+template <class E>
+struct Number {
+  int32_t c;
+  E cpp;
+};
+
+/// Whether the list names 0, 1, 2, ... in order, the same on both sides, `rows` of them.
+template <class E, size_t n>
+constexpr bool agree(const Number<E> (&numbers)[n], size_t rows) {
+  for (size_t i = 0; i < n; ++i) {
+    if (numbers[i].c != static_cast<int32_t>(i) || numbers[i].cpp != static_cast<E>(i)) return false;
+  }
+  return n == rows;
+}
+
+constexpr Number<StatusCode> kStatus[] = {
+    {ATTEND_OK, StatusCode::ok},
+    {ATTEND_INVALID_ARGUMENT, StatusCode::invalid_argument},
+    {ATTEND_UNSUPPORTED, StatusCode::unsupported},
+    {ATTEND_OUT_OF_MEMORY, StatusCode::out_of_memory},
+    {ATTEND_DEVICE, StatusCode::device},
+    {ATTEND_INTERNAL, StatusCode::internal},
+};
+static_assert(agree(kStatus, std::size(kStatus)));
+
+constexpr int kDTypeRows[] = {
+#define ATTEND_DTYPE(name, bytes, significand_bits, safetensors, npy) bytes,
+#include <attend/dtypes.def>
+#undef ATTEND_DTYPE
+};
+constexpr Number<DType> kDTypes[] = {{ATTEND_F32, DType::f32}, {ATTEND_F16, DType::f16}, {ATTEND_BF16, DType::bf16}};
+static_assert(agree(kDTypes, std::size(kDTypeRows)), "dtypes.def has a row that attend.h lacks: append ATTEND_<NAME>");
+
+constexpr Number<MaskKind> kMasks[] = {
+    {ATTEND_MASK_CAUSAL, MaskKind::causal},
+    {ATTEND_MASK_CAUSAL_TOP_LEFT, MaskKind::causal_top_left},
+    {ATTEND_MASK_WINDOW, MaskKind::window},
+    {ATTEND_MASK_CHUNK, MaskKind::chunk},
+    {ATTEND_MASK_PREFIX_LM, MaskKind::prefix_lm},
+    {ATTEND_MASK_DOCUMENTS, MaskKind::documents},
+    {ATTEND_MASK_BLOCK_SPARSE, MaskKind::block_sparse},
+    {ATTEND_MASK_PADDING, MaskKind::padding},
+    {ATTEND_MASK_TREE, MaskKind::tree},
+    {ATTEND_MASK_DENSE, MaskKind::dense},
+};
+static_assert(
+    agree(kMasks, std::variant_size_v<MaskTerm> - 1),
+    "masks.def has a row that attend.h lacks: append ATTEND_MASK_<NAME>, and read() and describe() in mask.cpp");
+
+constexpr Number<Layout> kLayouts[] = {
+    {ATTEND_BSHD, Layout::bshd}, {ATTEND_BHSD, Layout::bhsd}, {ATTEND_THD, Layout::thd}};
+static_assert(agree(kLayouts, std::size(kLayouts)));
+
+constexpr Number<Arithmetic> kArithmetics[] = {{ATTEND_ARITHMETIC_F32, Arithmetic::f32},
+                                               {ATTEND_ARITHMETIC_BF16_DOT, Arithmetic::bf16_dot}};
+static_assert(agree(kArithmetics, std::size(kArithmetics)));
+
+// Layout of version 0.1 where pointers have 64 bits. A later version appends fields, so sizes may grow; what stands
+// here stays.
+static_assert(sizeof(void*) != 8 || (offsetof(attend_mask_term, kind) == 8 && offsetof(attend_mask_term, a) == 24 &&
+                                     offsetof(attend_mask_term, data) == 40 &&
+                                     offsetof(attend_mask_term, data2) == 56 && sizeof(attend_mask_term) >= 72));
+static_assert(sizeof(void*) != 8 ||
+              (offsetof(attend_attention_fwd_desc, b) == 8 && offsetof(attend_attention_fwd_desc, q_type) == 64 &&
+               offsetof(attend_attention_fwd_desc, q_strides) == 88 &&
+               offsetof(attend_attention_fwd_desc, scale) == 184 && offsetof(attend_attention_fwd_desc, alibi) == 200 &&
+               offsetof(attend_attention_fwd_desc, cu_q) == 232 &&
+               offsetof(attend_attention_fwd_desc, mask_terms) == 272 && sizeof(attend_attention_fwd_desc) >= 288));
+static_assert(sizeof(void*) != 8 ||
+              (offsetof(attend_attention_fwd_args, q) == 8 && offsetof(attend_attention_fwd_args, sink) == 64 &&
+               sizeof(attend_attention_fwd_args) >= 72));
+static_assert(sizeof(void*) != 8 || (offsetof(attend_executor, parallel) == 8 &&
+                                     offsetof(attend_executor, workers) == 24 && sizeof(attend_executor) >= 32));
+static_assert(sizeof(void*) != 8 || (offsetof(attend_plan_options, executor) == 16 &&
+                                     offsetof(attend_plan_options, kernel) == 24 && sizeof(attend_plan_options) >= 32));
+
+}  // namespace
+}  // namespace attend

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the opaque pointers of attend.h point to.
+#pragma once
+#include <attend/attend.h>
+
+#include <attend/attention.hpp>
+#include <attend/executor.hpp>
+#include <attend/machine.hpp>
+#include <optional>
+#include <vector>
+
+struct attend_attention_fwd {
+  attend::AttentionFwd problem;
+  std::vector<attend_mask_term> terms;  ///< views of problem.mask, for attend_attention_fwd_describe
+};
+
+struct attend_attention_fwd_plan {
+  attend::Executor executor;  ///< the plan may point here, so the handle must not move
+  std::optional<attend::AttentionFwdPlan> plan;
+};
+
+struct attend_machine {
+  attend::MachineInfo info;
+};
