@@ -52,6 +52,9 @@ class Offsets {
   int64_t operator[](int64_t i) const { return narrow_.empty() ? wide_[i] : narrow_[i]; }
   /// Whether the numbers are held as int64.
   bool is_wide() const { return !wide_.empty(); }
+  /// The numbers as they are held; the other one is empty.
+  const Array<int32_t>& narrow() const { return narrow_; }
+  const Array<int64_t>& wide() const { return wide_; }
 
  private:
   Array<int32_t> narrow_;
