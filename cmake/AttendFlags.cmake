@@ -17,6 +17,9 @@ endif()
 
 # -Wsign-conversion stays off: sizes of standard containers are unsigned and ours are int64_t, by intent.
 add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wpedantic)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)  # GCC bug 105651: std::string + text warns inside libstdc++
+endif()
 if(ATTEND_WERROR)
   add_compile_options(-Werror)
 endif()
