@@ -39,4 +39,9 @@ const char* dtype_name(DType type);
 /// Error: invalid_argument naming the text and the rows.
 Result<DType> parse_dtype(std::string_view text);
 
+/// Converts n elements of `type` to f32, exactly. `from` is aligned to the element.
+void widen(DType type, const void* from, int64_t n, float* to);
+/// Rounds n numbers to `type`: to nearest, ties to even; overflow becomes infinity, NaN stays NaN.
+void narrow(DType type, const float* from, int64_t n, void* to);
+
 }  // namespace attend

@@ -19,6 +19,9 @@ struct BlockSparse {
   bool keep(const Frame& frame, int64_t q, int64_t k) const;
   /// Keys of [k.begin, k.end) that query q does not see lose their bit; bit i of the list stands for key k.begin + i.
   void restrict_row(const Frame& frame, int64_t q, Range k, uint64_t* bits) const;
+  /// An interval that holds every key that a query of the range sees. Time O(tile rows of the range).
+  Range key_span(const Frame& frame, Range q) const;
+  bool differs_by_head() const { return heads > 1; }
 };
 
 }  // namespace attend

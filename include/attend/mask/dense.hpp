@@ -16,6 +16,8 @@ struct Dense {
   TileClass classify(const Frame& frame, Range q, Range k) const;
   bool keep(const Frame& frame, int64_t q, int64_t k) const;
   void restrict_row(const Frame& frame, int64_t q, Range k, uint64_t* bits) const;
+  bool differs_by_head() const { return per_head; }
+  bool differs_by_batch() const { return per_batch; }
 };
 
 }  // namespace attend

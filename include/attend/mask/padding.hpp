@@ -13,6 +13,7 @@ struct Padding {
   Range keys(const Frame& frame, int64_t) const {
     return intersect({begin.empty() ? 0 : begin[frame.batch], end[frame.batch]}, {0, frame.sk});
   }
+  bool differs_by_batch() const { return true; }
 };
 
 }  // namespace attend

@@ -13,6 +13,7 @@ struct PrefixLm {
     const int64_t n = prefix[prefix.size() == 1 ? 0 : frame.batch], causal = frame.key_position(q) + 1;
     return intersect({0, n > causal ? n : causal}, {0, frame.sk});
   }
+  bool differs_by_batch() const { return prefix.size() > 1; }
 };
 
 }  // namespace attend

@@ -41,7 +41,10 @@ struct Frame {
 
 /// A mask that keeps one interval of keys for each query, whose two ends never fall as the query rises. It has
 ///   Range keys(const Frame&, int64_t q) const;      // within [0, sk]
-/// and gets the rest from here.
+/// and gets the rest from here. Every other mask has classify, keep and restrict_row (block_sparse.hpp shows them). Both may have
+///   bool differs_by_head() const;                   // heads of one sequence may see different keys; without it: they don't
+///   bool differs_by_batch() const;                  // sequences of one length may
+///   Range key_span(const Frame&, Range q) const;    // other masks only: holds every key that the queries see
 template <class M>
 concept IntervalMask = requires(const M& mask, const Frame& frame) {
   { mask.keys(frame, int64_t{}) } -> std::same_as<Range>;

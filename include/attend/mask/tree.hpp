@@ -15,6 +15,8 @@ struct Tree {
   TileClass classify(const Frame& frame, Range q, Range k) const;
   bool keep(const Frame& frame, int64_t q, int64_t k) const;
   void restrict_row(const Frame& frame, int64_t q, Range k, uint64_t* bits) const;
+  int64_t words() const { return size / 64 + (size % 64 != 0); }  ///< of one row's set
+  bool differs_by_batch() const { return bits.size() > rows * words(); }
 };
 
 }  // namespace attend

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <attend/status.hpp>
+#include <concepts>
+#include <string>
+#include <string_view>
+
+#include "base/text.hpp"
+
+namespace attend {
+
+/// invalid_argument: `attention_fwd: <argument> is <found>, expected <expected>`.
+inline Status wrong_argument(std::string_view argument, std::string_view found, std::string_view expected) {
+  std::string text = "attention_fwd: ";
+  text.append(argument).append(" is ").append(found).append(", expected ").append(expected);
+  return invalid_argument(std::move(text));
+}
+
+template <class T>
+  requires(std::integral<T> || std::floating_point<T>)
+Status wrong_argument(std::string_view argument, T found, std::string_view expected) {
+  return wrong_argument(argument, print_number(found), expected);
+}
+
+/// Lengths, heads and sequences stay below 2^31, products of them and element offsets below 2^60, so that neither bytes nor pairs
+/// overflow int64 anywhere behind check().
+inline constexpr int64_t kMaxExtent = (int64_t{1} << 31) - 1;
+inline constexpr int64_t kMaxElements = int64_t{1} << 60;
+/// What one line of text may expand to by recipes, in list entries.
+inline constexpr int64_t kMaxExpansion = int64_t{1} << 26;
+
+}  // namespace attend

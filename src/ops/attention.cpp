@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <attend/attention.hpp>
+
+#include <cmath>
+
+#include "ops/attention_check.hpp"
+#include "ops/mask/terms.hpp"
+
+namespace attend {
+namespace {
+
+/// Rows of all sequences together.
+int64_t total_rows(const Offsets& cu, int64_t b, int64_t longest) { return cu.empty() ? b * longest : cu[b]; }
+
+}  // namespace
+
+AttentionFwd AttentionFwd::dense(Layout layout, DType type, int64_t b, int64_t hq, int64_t hk, int64_t sq, int64_t sk, int64_t d) {
+  AttentionFwd problem;
+  problem.b = b;
+  problem.hq = hq;
+  problem.hk = hk;
+  problem.sq = sq;
+  problem.sk = sk;
+  problem.d = problem.dv = d;
+  problem.q_type = problem.k_type = problem.v_type = problem.o_type = type;
+  problem.set_layout(layout);
+  return problem;
+}
+
+void AttentionFwd::set_layout(Layout layout) {
+  q_strides = checked_dense_strides(layout, sq, hq, d);
+  k_strides = checked_dense_strides(layout, sk, hk, d);
+  v_strides = checked_dense_strides(layout, sk, hk, dv);
+  o_strides = checked_dense_strides(layout, sq, hq, dv);
+}
+
+double AttentionFwd::effective_scale() const { return scale.value_or(1 / std::sqrt(static_cast<double>(d))); }
+
+int64_t AttentionFwd::lse_offset(int64_t n, int64_t row, int64_t head) const {
+  return cu_q.empty() ? (n * hq + head) * sq + row : head * cu_q[b] + cu_q[n] + row;
+}
+
+int64_t AttentionFwd::bias_offset(int64_t n, int64_t head, int64_t row) const {
+  if (!bias) return 0;
+  int64_t plane = bias->batch ? n : 0;
+  if (bias->head) plane = plane * hq + head;
+  return (bias->row ? plane * sq + row : plane) * sk;
+}
+
+int64_t AttentionFwd::lse_size() const { return lse ? hq * total_rows(cu_q, b, sq) : 0; }
+
+int64_t AttentionFwd::bias_size() const {
+  if (!bias) return 0;
+  return (bias->batch ? b : 1) * (bias->head ? hq : 1) * (bias->row ? sq : 1) * sk;
+}
+
+Cost AttentionFwd::cost() const {
+  Cost cost;
+  const bool fixed = cu_q.empty() && cu_k.empty();
+  // Heads and sequences that see the same keys are counted once.
+  const int64_t heads = mask.per_head() ? hq : 1;
+  const int64_t sequences = fixed && !differs_by_batch(mask) && b > 0 ? 1 : b;
+  for (int64_t n = 0; n < sequences; ++n) {
+    for (int64_t head = 0; head < heads; ++head) cost.visible_pairs += count_pairs(mask, frame(n, head));
+  }
+  cost.visible_pairs *= (hq / heads) * (sequences == 1 ? b : 1);
+  cost.flops = 2.0 * static_cast<double>(cost.visible_pairs) * static_cast<double>(d + dv);
+  const double q_rows = static_cast<double>(total_rows(cu_q, b, sq) * hq), k_rows = static_cast<double>(total_rows(cu_k, b, sk) * hk);
+  cost.bytes = q_rows * static_cast<double>(d * dtype_bytes(q_type) + dv * dtype_bytes(o_type) + (lse ? 4 : 0)) +
+               k_rows * static_cast<double>(d * dtype_bytes(k_type) + dv * dtype_bytes(v_type));
+  return cost;
+}
+
+}  // namespace attend
