@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "contender.hpp"
+
+#include <cstring>
+#include <new>
+
+namespace attend::bench {
+namespace {
+
+struct AlignedDelete {
+  void operator()(std::byte* p) const { ::operator delete(p, std::align_val_t(4096)); }
+};
+
+class AttendRunner final : public Runner {
+ public:
+  AttendRunner(AttentionFwdPlan plan, SharedInputs inputs)
+      : Runner(plan.problem(), std::move(inputs)), plan_(std::move(plan)) {
+    threads_ = plan_.threads();
+    kernel_ = plan_.kernel();
+    isa_ = plan_.isa();
+    arithmetic_ = plan_.arithmetic();
+    workspace_bytes_ = static_cast<int64_t>(plan_.workspace_bytes());
+    tile_rows_ = plan_.tile_rows();
+    tile_keys_ = plan_.tile_keys();
+    args_ = inputs_->args();
+  }
+
+  bool allocate() {
+    const size_t size = plan_.workspace_bytes();
+    if (size == 0) return true;
+    workspace_.reset(static_cast<std::byte*>(::operator new(size, std::align_val_t(4096), std::nothrow)));
+    if (!workspace_) return false;
+    std::memset(workspace_.get(), 0, size);  // pages are mapped before the clock runs
+    return true;
+  }
+
+  Status run() override { return plan_.run(args_, {workspace_.get(), plan_.workspace_bytes()}); }
+
+ private:
+  AttentionFwdPlan plan_;
+  AttentionFwdArgs args_;
+  std::unique_ptr<std::byte, AlignedDelete> workspace_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Runner>> make_attend_runner(const AttentionFwd& problem, SharedInputs inputs, int threads,
+                                                   const std::string& kernel) {
+  PlanOptions options;
+  options.threads = threads;
+  options.kernel = kernel;
+  Result<AttentionFwdPlan> made = plan(problem, options);
+  if (!made.ok()) return made.status();
+  const size_t bytes = made->workspace_bytes();
+  auto runner = std::make_unique<AttendRunner>(std::move(made).value(), std::move(inputs));
+  if (!runner->allocate())
+    return Status(StatusCode::out_of_memory, "bench: workspace of " + std::to_string(bytes) + " bytes");
+  return std::unique_ptr<Runner>(std::move(runner));
+}
+
+double workspace_allowance(const AttentionFwd& problem, Arithmetic arithmetic) {
+  const auto padded = [](int64_t n, int64_t step) { return static_cast<double>((n + step - 1) / step * step); };
+  double keys = 0;
+  for (int64_t n = 0; n < problem.b; ++n) keys += padded(problem.key_length(n), 64);
+  const double element = arithmetic == Arithmetic::bf16_dot ? 2 : 4;
+  const double columns = padded(problem.d, 16) + padded(problem.dv, 16);
+  return static_cast<double>(problem.hk) * keys * columns * element + 4 * 1024 * 1024;
+}
+
+}  // namespace attend::bench
