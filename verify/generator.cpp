@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <initializer_list>
+#include <iterator>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "base/rng.hpp"
+#include "verify.hpp"
+
+namespace attend::verify {
+namespace {
+
+/// Where kernels change their ways: vector widths, stripes, register tiles and key blocks, with both neighbours, and
+/// primes.
+constexpr int64_t kEdges[] = {0,   1,   2,   3,   5,   6,   7,   8,   11,  12,  13,  15,  16,  17,  23,  24,  25,  31,
+                              32,  33,  37,  47,  48,  49,  61,  63,  64,  65,  79,  80,  81,  95,  96,  97,  101, 127,
+                              128, 129, 149, 191, 192, 193, 211, 255, 256, 257, 293, 383, 384, 385, 509, 511, 512, 513};
+
+const std::string kMaskNames[] = {
+#define ATTEND_MASK(Type, name, doc) #name,
+#include <attend/mask/masks.def>
+#undef ATTEND_MASK
+};
+
+class Draw {
+ public:
+  Draw(uint64_t seed, const GeneratorLimits& limits) : rng_(seed), limits_(limits) {}
+
+  AttentionFwd problem() {
+    AttentionFwd p;
+    p.b = between(1, std::max<int64_t>(1, limits_.max_batch));
+    if (chance(0.02)) p.b = 0;
+    heads(p);
+    p.sq = size(0, limits_.max_rows);
+    p.sk = chance(0.4) ? p.sq : size(0, limits_.max_rows);
+    p.d = columns();
+    p.dv = chance(0.7) ? p.d : columns();
+    shrink(p);
+    lengths(p);
+    types(p);
+    strides(p);
+    score_terms(p);
+    p.lse = chance(0.5);
+    return p;
+  }
+
+  std::string mask(const AttentionFwd& p) {
+    std::string terms;
+    const int64_t count = chance(0.15) ? 0 : chance(0.7) ? 1 : between(2, 3);
+    for (int64_t i = 0; i < count; ++i) {
+      terms += (terms.empty() ? "" : "&") + term(static_cast<MaskKind>(rng_.below(std::size(kMaskNames))), p);
+    }
+    return terms;
+  }
+  std::string term(MaskKind kind, const AttentionFwd& p) {
+    return kMaskNames[static_cast<size_t>(kind)] + fields(kind, p);
+  }
+
+ private:
+  bool chance(double p) { return rng_.uniform() < p; }
+  int64_t between(int64_t low, int64_t high) { return low + rng_.below(high - low + 1); }
+  template <class T>
+  T pick(std::initializer_list<T> choices) {
+    return choices.begin()[rng_.below(static_cast<int64_t>(choices.size()))];
+  }
+
+  /// In [low, high], at an edge more often than not; small more often than large.
+  int64_t size(int64_t low, int64_t high) {
+    if (chance(0.7)) {
+      const auto* begin = std::lower_bound(std::begin(kEdges), std::end(kEdges), low);
+      const auto* end = std::upper_bound(std::begin(kEdges), std::end(kEdges), high);
+      if (begin < end) return begin[rng_.below(end - begin)];
+    }
+    return between(low, chance(0.5) ? high : std::min(high, low + 40));
+  }
+  int64_t columns() {
+    const int64_t most = limits_.max_columns;
+    if (chance(0.4)) return std::min(most, pick<int64_t>({32, 64, 80, 96, 128}));
+    return size(1, chance(0.8) ? std::min<int64_t>(most, 130) : most);
+  }
+
+  void heads(AttentionFwd& p) {
+    const int64_t most = std::max<int64_t>(1, limits_.max_heads);
+    const int64_t group = std::min(most, pick<int64_t>({1, 1, 2, 3, 4, 8}));
+    p.hk = chance(0.3) ? 1 : between(1, std::max<int64_t>(1, most / group));
+    p.hq = p.hk * group;
+  }
+
+  /// Halves the largest extent until the work fits.
+  void shrink(AttentionFwd& p) {
+    const auto work = [&] {
+      return static_cast<double>(std::max<int64_t>(p.b, 1) * p.hq) * static_cast<double>(p.sq * p.sk) *
+             static_cast<double>(p.d + p.dv);
+    };
+    while (work() > limits_.max_work) {
+      if (p.b > 1) {
+        p.b = p.b / 2;
+      } else if (p.hk > 1) {
+        p.hq = p.group();
+        p.hk = 1;
+      } else if (std::max(p.sq, p.sk) > 1) {
+        int64_t& longest = p.sq > p.sk ? p.sq : p.sk;
+        longest = longest / 2;
+      } else {
+        return;
+      }
+    }
+  }
+
+  void lengths(AttentionFwd& p) {
+    if (chance(0.3)) p.cu_q = ragged(p.b, p.sq);
+    if (chance(p.cu_q.empty() ? 0.1 : 0.85)) p.cu_k = ragged(p.b, p.sk);
+  }
+  /// Cumulative lengths up to `longest`, which becomes the longest one drawn.
+  Offsets ragged(int64_t b, int64_t& longest) {
+    std::vector<int64_t> cumulative{0};
+    int64_t most = 0;
+    for (int64_t n = 0; n < b; ++n) {
+      const int64_t length = chance(0.15)  ? 0
+                             : chance(0.3) ? longest
+                                           : std::min(longest, size(0, std::max<int64_t>(longest, 1)));
+      cumulative.push_back(cumulative.back() + length);
+      most = std::max(most, length);
+    }
+    longest = most;
+    if (chance(0.5)) return Array<int64_t>(std::move(cumulative));
+    return Array<int32_t>(std::vector<int32_t>(cumulative.begin(), cumulative.end()));
+  }
+
+  DType type() { return pick({DType::f32, DType::f16, DType::bf16}); }
+  void types(AttentionFwd& p) {
+    p.q_type = p.k_type = p.v_type = p.o_type = type();
+    if (chance(0.75)) return;
+    p.k_type = p.v_type = type();
+    if (chance(0.5)) p.o_type = type();
+    if (chance(0.3)) p.v_type = type();
+  }
+
+  void strides(AttentionFwd& p) {
+    const auto layout = pick({Layout::bshd, Layout::bhsd});
+    p.q_strides = rows_of(p.cu_q.empty(), layout, p.sq, p.hq, p.d);
+    p.k_strides = rows_of(p.cu_k.empty(), layout, p.sk, p.hk, p.d);
+    p.v_strides = rows_of(p.cu_k.empty(), layout, p.sk, p.hk, p.dv);
+    p.o_strides = rows_of(p.cu_q.empty(), layout, p.sq, p.hq, p.dv);
+    if (chance(0.7)) return;
+    // A layout for each tensor, with gaps between rows, heads and sequences.
+    const int64_t queries = total(p.cu_q, p.sq), keys = total(p.cu_k, p.sk);
+    p.q_strides = padded(queries, p.hq, p.d);
+    p.k_strides = padded(keys, p.hk, p.d);
+    p.v_strides = padded(keys, p.hk, p.dv);
+    p.o_strides = padded(queries, p.hq, p.dv);
+    for (Strides* input : {&p.q_strides, &p.k_strides, &p.v_strides}) {
+      if (chance(0.12)) *pick({&input->batch, &input->row, &input->head}) = 0;  // broadcast
+    }
+  }
+  static Strides rows_of(bool fixed, Layout layout, int64_t rows, int64_t heads, int64_t cols) {
+    return dense_strides(fixed ? layout : Layout::thd, rows, heads, cols);
+  }
+  /// Rows behind one another in memory: of one sequence, or of all of a ragged batch.
+  static int64_t total(const Offsets& cumulative, int64_t rows) {
+    return cumulative.empty() ? rows : cumulative[cumulative.size() - 1];
+  }
+  Strides padded(int64_t rows, int64_t heads, int64_t cols) {
+    const auto gap = [&] { return chance(0.4) ? pick<int64_t>({1, 2, 3, 8, 16, 29}) : 0; };
+    rows = std::max<int64_t>(rows, 1);
+    Strides strides;
+    if (chance(0.5)) {
+      strides.head = cols + gap();
+      strides.row = heads * strides.head + gap();
+      strides.batch = rows * strides.row + gap();
+    } else {
+      strides.row = cols + gap();
+      strides.head = rows * strides.row + gap();
+      strides.batch = heads * strides.head + gap();
+    }
+    return strides;
+  }
+
+  void score_terms(AttentionFwd& p) {
+    if (chance(0.15)) p.scale = pick({0.0, 1.0, 0.25, -0.5, 0.111, 2.0});
+    if (chance(0.12)) p.softcap = pick({0.5, 5.0, 30.0});
+    if (chance(0.12)) {
+      p.alibi = true;
+      p.alibi_per_batch = chance(0.3);
+    }
+    if (chance(0.12)) p.sink = true;
+    if (chance(0.12)) p.bias = BiasShape{chance(0.5), chance(0.5), chance(0.7)};
+  }
+
+  static std::string text(int64_t n) { return std::to_string(n); }
+  std::string seed() { return text(rng_.below(1000000)); }
+  std::string density() { return pick<std::string>({"0", "0.02", "0.1", "0.3", "0.5", "0.9", "1"}); }
+  /// `count` numbers of `draw`, joined by commas.
+  template <class F>
+  static std::string list(int64_t count, F draw) {
+    std::string out;
+    for (int64_t i = 0; i < count; ++i) out += (i > 0 ? "," : "") + draw();
+    return out;
+  }
+  int64_t limit(int64_t most) { return chance(0.25) ? -1 : size(0, most + 1); }
+
+  /// Fields of one term, `:512:0`, that the Problem accepts.
+  std::string fields(MaskKind kind, const AttentionFwd& p) {
+    switch (kind) {
+      case MaskKind::causal:
+      case MaskKind::causal_top_left: return "";
+      case MaskKind::window: return ":" + text(limit(p.sk)) + ":" + text(chance(0.5) ? 0 : limit(p.sk));
+      case MaskKind::chunk: return ":" + text(std::max<int64_t>(1, size(1, p.sk + 1)));
+      case MaskKind::prefix_lm:
+        if (chance(0.4)) return ":random:" + seed();
+        return ":" + list(chance(0.5) ? 1 : std::max<int64_t>(p.b, 1), [&] { return text(size(0, p.sk + 1)); });
+      case MaskKind::documents:
+        if (chance(0.3)) return ":every:" + text(size(1, p.sk + 2));
+        if (chance(0.5)) return ":random:" + text(between(1, 9)) + ":" + seed();
+        return ":" + documents(p.sk);
+      case MaskKind::block_sparse: {
+        const auto tile = [&] { return text(pick<int64_t>({1, 3, 16, 24, 32, 64, 64, 64, 100, 128})); };
+        return ":" + tile() + "x" + tile() + ":random:" + density() + ":" + seed() + (chance(0.4) ? ":perhead" : "");
+      }
+      case MaskKind::padding:
+        if (chance(0.5)) return ":random:" + seed();
+        return ":" + list(p.b, [&] {
+                 const int64_t begin = between(0, p.sk);
+                 return text(begin) + ".." + text(between(begin, p.sk));
+               });
+      case MaskKind::tree:
+        return ":" + text(std::min(p.sk, size(0, 130))) + ":random:" + seed() + (chance(0.3) ? ":perbatch" : "");
+      case MaskKind::dense:
+        return ":random:" + density() + ":" + seed() + (chance(0.3) ? ":perbatch" : "") +
+               (chance(0.3) ? ":perhead" : "");
+    }
+    return "";
+  }
+  /// Documents of drawn lengths, empty ones among them, that may end before the keys do or after.
+  std::string documents(int64_t sk) {
+    int64_t at = 0;
+    std::string out = "0";
+    for (int64_t count = between(0, 6); count > 0; --count) {
+      at += size(0, std::max<int64_t>(sk / 2, 1));
+      out += "," + text(at);
+    }
+    return out;
+  }
+
+  Rng rng_;
+  GeneratorLimits limits_;
+};
+
+/// Masks are drawn as text, so that their lists remember the recipe by which a replay makes them again.
+AttentionFwd masked(const AttentionFwd& plain, const std::string& mask) {
+  const std::string line = plain.text() + (mask.empty() ? "" : " mask=" + mask);
+  auto problem = AttentionFwd::parse(line);
+  if (!problem.ok()) throw std::logic_error("the generator drew " + line + ": " + problem.status().message());
+  return std::move(problem).value();
+}
+
+}  // namespace
+
+AttentionFwd random_problem(uint64_t seed, const GeneratorLimits& limits) {
+  Draw draw(seed, limits);
+  const AttentionFwd plain = draw.problem();
+  return masked(plain, draw.mask(plain));
+}
+
+AttentionFwd with_mask(const AttentionFwd& plain, MaskKind kind, uint64_t seed) {
+  return masked(plain, Draw(seed, {}).term(kind, plain));
+}
+
+}  // namespace attend::verify
