@@ -30,7 +30,8 @@ class CommandError : public std::runtime_error {
   int exit_code_;
 };
 
-/// Throws CommandError for a Status that is not ok: invalid_argument and unsupported are usage errors, the rest failures.
+/// Throws CommandError for a Status that is not ok: invalid_argument and unsupported are usage errors, the rest
+/// failures.
 void require(const Status& status);
 
 /// The value of a Result, or what require() throws.
@@ -45,8 +46,8 @@ struct CommandContext {
   int exit_code = kExitOk;
 };
 
-/// Options that several subcommands have. Each subcommand owns one (in the shared_ptr that its callback captures) and adds the
-/// groups it wants.
+/// Options that several subcommands have. Each subcommand owns one (in the shared_ptr that its callback captures) and
+/// adds the groups it wants.
 struct CommonOptions {
   int threads = 0;     ///< 0: what the library chooses
   std::string kernel;  ///< empty: the fastest that takes the Problem
@@ -61,8 +62,9 @@ struct CommonOptions {
   }
 };
 
-/// A subcommand with a one-line description. The footer of its --help lists `examples`, complete command lines that work from the
-/// repository's root (`attend explain "attention_fwd sq=8 sk=8 d=8"`); tests run every one of them, so keep them quick.
+/// A subcommand with a one-line description. The footer of its --help lists `examples`, complete command lines that
+/// work from the repository's root (`attend explain "attention_fwd sq=8 sk=8 d=8"`); tests run every one of them, so
+/// keep them quick.
 CLI::App* new_command(CLI::App& app, const std::string& name, const std::string& description,
                       const std::vector<std::string>& examples);
 

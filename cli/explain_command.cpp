@@ -15,7 +15,8 @@ struct ExplainOptions {
 /// Three digits and a prefix: 1.15 G, 402 k.
 std::string short_number(double value) {
   for (const char* prefix : {"", "k", "M", "G", "T"}) {
-    if (value < 1000) return fmt::format("{:.{}f} {}", value, *prefix == '\0' || value >= 100 ? 0 : value >= 10 ? 1 : 2, prefix);
+    if (value < 1000)
+      return fmt::format("{:.{}f} {}", value, *prefix == '\0' || value >= 100 ? 0 : value >= 10 ? 1 : 2, prefix);
     value /= 1000;
   }
   return fmt::format("{:.0f} P", value);
@@ -26,21 +27,28 @@ void explain(const ExplainOptions& options) {
   const AttentionFwdPlan chosen = take(plan(problem, options.common.plan_options()));
   const Cost cost = problem.cost();
   if (options.common.json) {
-    nlohmann::ordered_json out{
-        {"problem", problem.text()}, {"kernel", chosen.kernel()}, {"isa", chosen.isa()},
-        {"arithmetic", chosen.arithmetic() == Arithmetic::bf16_dot ? "bf16_dot" : "f32"}, {"threads", chosen.threads()},
-        {"tile_rows", chosen.tile_rows()}, {"tile_keys", chosen.tile_keys()}, {"workspace_bytes", chosen.workspace_bytes()},
-        {"visible_pairs", cost.visible_pairs}, {"flops", cost.flops}, {"bytes", cost.bytes}};
+    nlohmann::ordered_json out{{"problem", problem.text()},
+                               {"kernel", chosen.kernel()},
+                               {"isa", chosen.isa()},
+                               {"arithmetic", chosen.arithmetic() == Arithmetic::bf16_dot ? "bf16_dot" : "f32"},
+                               {"threads", chosen.threads()},
+                               {"tile_rows", chosen.tile_rows()},
+                               {"tile_keys", chosen.tile_keys()},
+                               {"workspace_bytes", chosen.workspace_bytes()},
+                               {"visible_pairs", cost.visible_pairs},
+                               {"flops", cost.flops},
+                               {"bytes", cost.bytes}};
     for (const Candidate& candidate : chosen.candidates())
-      out["candidates"].push_back({{"kernel", candidate.kernel}, {"accepted", candidate.accepted}, {"reason", candidate.reason}});
+      out["candidates"].push_back(
+          {{"kernel", candidate.kernel}, {"accepted", candidate.accepted}, {"reason", candidate.reason}});
     fmt::print("{}\n", out.dump());
     return;
   }
   std::string text = chosen.explain();
   if (!text.ends_with('\n')) text += '\n';
   fmt::print("{}", text);
-  const double all = static_cast<double>(problem.b) * static_cast<double>(problem.hq) * static_cast<double>(problem.sq) *
-                     static_cast<double>(problem.sk);
+  const double all = static_cast<double>(problem.b) * static_cast<double>(problem.hq) *
+                     static_cast<double>(problem.sq) * static_cast<double>(problem.sk);
   fmt::print("cost: {}pairs visible", short_number(static_cast<double>(cost.visible_pairs)));
   if (all > 0 && problem.cu_q.empty() && problem.cu_k.empty())
     fmt::print(" ({:.1f} % of all)", 100 * static_cast<double>(cost.visible_pairs) / all);

@@ -44,14 +44,19 @@ void info(const InfoOptions& options) {
   }
 
   if (options.common.json) {
-    nlohmann::ordered_json out{{"version", ATTEND_VERSION}, {"cpu", machine.cpu}, {"vendor", machine.vendor}, {"cores", machine.cores},
-                               {"l1d_bytes", machine.l1d_bytes}, {"l2_bytes", machine.l2_bytes}, {"l3_bytes", machine.l3_bytes}};
+    nlohmann::ordered_json out{{"version", ATTEND_VERSION},      {"cpu", machine.cpu},
+                               {"vendor", machine.vendor},       {"cores", machine.cores},
+                               {"l1d_bytes", machine.l1d_bytes}, {"l2_bytes", machine.l2_bytes},
+                               {"l3_bytes", machine.l3_bytes}};
     for (const IsaInfo& isa : machine.isas)
       out["isas"].push_back({{"name", isa.name}, {"available", isa.available}, {"reason", isa.reason}});
     for (const Measured& peak : peaks)
-      out["peaks"].push_back({{"isa", peak.isa}, {"threads", peak.threads}, {"fma_f32_gflops", peak.fma_f32},
+      out["peaks"].push_back({{"isa", peak.isa},
+                              {"threads", peak.threads},
+                              {"fma_f32_gflops", peak.fma_f32},
                               {"dot_bf16_gflops", peak.dot_bf16}});
-    for (const auto& [threads, rate] : bandwidths) out["read_bandwidth"].push_back({{"threads", threads}, {"gbps", rate}});
+    for (const auto& [threads, rate] : bandwidths)
+      out["read_bandwidth"].push_back({{"threads", threads}, {"gbps", rate}});
     fmt::print("{}\n", out.dump());
     return;
   }
@@ -62,9 +67,11 @@ void info(const InfoOptions& options) {
   fmt::print("caches    L1d {}, L2 {}, L3 {}\n", size_text(machine.l1d_bytes), size_text(machine.l2_bytes),
              size_text(machine.l3_bytes));
   fmt::print("\n{:<14}{}\n", "isa", "available");
-  for (const IsaInfo& isa : machine.isas) fmt::print("{:<14}{}\n", isa.name, isa.available ? "yes" : "no: " + isa.reason);
+  for (const IsaInfo& isa : machine.isas)
+    fmt::print("{:<14}{}\n", isa.name, isa.available ? "yes" : "no: " + isa.reason);
   if (options.no_measure) return;
-  fmt::print("\nmeasured now, GFLOP/s of loops that stay in registers\n{:<14}{:>8}{:>12}{:>12}\n", "isa", "threads", "f32 fma", "bf16 dot");
+  fmt::print("\nmeasured now, GFLOP/s of loops that stay in registers\n{:<14}{:>8}{:>12}{:>12}\n", "isa", "threads",
+             "f32 fma", "bf16 dot");
   for (const Measured& peak : peaks)
     fmt::print("{:<14}{:>8}{:>12}{:>12}\n", peak.isa, peak.threads, rate_text(peak.fma_f32), rate_text(peak.dot_bf16));
   fmt::print("\nmeasured now, GB/s of reading memory once\n");

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "layer.hpp"
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
-#include <fmt/format.h>
 #include <span>
 
 #include "io/file.hpp"
@@ -28,7 +28,8 @@ Result<Sizes> sizes_of(const std::string& name, const io::TensorView& tensor, La
   std::vector<int64_t> shape = tensor.shape;
   if (shape.size() == 3) shape.insert(shape.begin(), 1);
   if (shape.size() != 4)
-    return invalid_argument(fmt::format("{} has shape {}, expected 3 or 4 dimensions", name, io::shape_text(tensor.shape)));
+    return invalid_argument(
+        fmt::format("{} has shape {}, expected 3 or 4 dimensions", name, io::shape_text(tensor.shape)));
   if (layout == Layout::bhsd) std::swap(shape[1], shape[2]);
   return Sizes{shape[0], shape[1], shape[2], shape[3]};
 }
@@ -45,8 +46,8 @@ Result<DType> computed_type(const Trio& trio, const std::string& asked) {
     if (element == io::element_of(type)) return type;
   if (element == io::Element::u16)
     return invalid_argument(trio.names[0] + " holds u16: say --dtype bf16 when these are the bits of bf16");
-  return invalid_argument(fmt::format("{} holds {}: say --dtype f32, f16 or bf16 to round it", trio.names[0],
-                                      io::element_name(element)));
+  return invalid_argument(
+      fmt::format("{} holds {}: say --dtype f32, f16 or bf16 to round it", trio.names[0], io::element_name(element)));
 }
 
 /// The text form has masks only within a Problem; that also lets a mask refer to the lengths.
@@ -54,8 +55,8 @@ Result<Mask> parse_mask(const std::string& text, const AttentionFwd& problem) {
   const bool one_word = std::none_of(text.begin(), text.end(), [](unsigned char c) { return std::isspace(c) != 0; });
   if (!one_word) return invalid_argument("--mask is '" + text + "', expected one word such as causal&window:512:0");
   const Result<AttentionFwd> parsed =
-      AttentionFwd::parse(fmt::format("attention_fwd b={} hq={} hk={} sq={} sk={} d={} dv={} mask={}", problem.b, problem.hq,
-                                      problem.hk, problem.sq, problem.sk, problem.d, problem.dv, text));
+      AttentionFwd::parse(fmt::format("attention_fwd b={} hq={} hk={} sq={} sk={} d={} dv={} mask={}", problem.b,
+                                      problem.hq, problem.hk, problem.sq, problem.sk, problem.d, problem.dv, text));
   if (!parsed.ok()) return parsed.status();
   return parsed->mask;
 }
@@ -72,10 +73,11 @@ Result<Layer> make_layer(const Trio& trio, const LayerOptions& options, const st
     sizes[i] = *one;
   }
   const auto& [q, k, v] = sizes;
-  for (const Status& status :
-       {expect(trio.names[1], "sequences", k.b, q.b, trio.names[0]), expect(trio.names[2], "sequences", v.b, q.b, trio.names[0]),
-        expect(trio.names[2], "rows", v.rows, k.rows, trio.names[1]), expect(trio.names[2], "heads", v.heads, k.heads, trio.names[1]),
-        expect(trio.names[1], "columns", k.cols, q.cols, trio.names[0])})
+  for (const Status& status : {expect(trio.names[1], "sequences", k.b, q.b, trio.names[0]),
+                               expect(trio.names[2], "sequences", v.b, q.b, trio.names[0]),
+                               expect(trio.names[2], "rows", v.rows, k.rows, trio.names[1]),
+                               expect(trio.names[2], "heads", v.heads, k.heads, trio.names[1]),
+                               expect(trio.names[1], "columns", k.cols, q.cols, trio.names[0])})
     if (!status.ok()) return status;
 
   const Result<DType> type = computed_type(trio, options.dtype);
@@ -98,7 +100,8 @@ Result<Layer> make_layer(const Trio& trio, const LayerOptions& options, const st
   for (int i = 0; i < 3; ++i) {
     if (trio.tensors[i].element == io::Element::u16 && *type != DType::bf16)
       return invalid_argument(trio.names[i] + " holds u16, which can only mean --dtype bf16");
-    Result<std::vector<std::byte>> converted = io::convert_elements(trio.tensors[i].element, trio.tensors[i].data, *type);
+    Result<std::vector<std::byte>> converted =
+        io::convert_elements(trio.tensors[i].element, trio.tensors[i].data, *type);
     if (!converted.ok()) return invalid_argument(trio.names[i] + ": " + converted.status().message());
     *targets[i] = std::move(converted).value();
   }
@@ -111,7 +114,8 @@ bool natural_less(const std::string& a, const std::string& b) {
   const auto digit = [](char c) { return c >= '0' && c <= '9'; };
   while (i < a.size() && j < b.size()) {
     if (digit(a[i]) && digit(b[j])) {
-      const size_t i_begin = std::min(a.find_first_not_of('0', i), a.size()), j_begin = std::min(b.find_first_not_of('0', j), b.size());
+      const size_t i_begin = std::min(a.find_first_not_of('0', i), a.size()),
+                   j_begin = std::min(b.find_first_not_of('0', j), b.size());
       size_t i_end = i_begin, j_end = j_begin;
       while (i_end < a.size() && digit(a[i_end])) ++i_end;
       while (j_end < b.size() && digit(b[j_end])) ++j_end;
@@ -153,7 +157,8 @@ Result<std::vector<Trio>> find_trios(const io::SafetensorsFile& file, const Laye
       trios.push_back({prefix, {name, prefix + ".k", prefix + ".v"}, {tensor, *k, *v}});
   }
   if (found.empty())
-    return invalid_argument(options.file + " holds no tensors NAME.q, NAME.k and NAME.v: name yours with --q, --k and --v");
+    return invalid_argument(options.file +
+                            " holds no tensors NAME.q, NAME.k and NAME.v: name yours with --q, --k and --v");
   if (trios.empty()) return invalid_argument(fmt::format("--layer is {}, expected one of {}", options.layer, found));
   std::sort(trios.begin(), trios.end(), [](const Trio& a, const Trio& b) { return natural_less(a.name, b.name); });
   return trios;
@@ -205,9 +210,11 @@ std::vector<int64_t> Layer::output_shape() const {
 
 Result<LayerFile> load_layers(const LayerOptions& options) {
   const int named = !options.q.empty() + !options.k.empty() + !options.v.empty();
-  if (named != 0 && named != 3) return invalid_argument("--q, --k and --v go together, found " + std::to_string(named) + " of them");
+  if (named != 0 && named != 3)
+    return invalid_argument("--q, --k and --v go together, found " + std::to_string(named) + " of them");
   if (options.file.empty()) {
-    if (named == 0) return invalid_argument("nothing to read: give a .safetensors file, or three .npy files by --q, --k and --v");
+    if (named == 0)
+      return invalid_argument("nothing to read: give a .safetensors file, or three .npy files by --q, --k and --v");
     return load_npy(options);
   }
   if (options.file.ends_with(".npy"))
@@ -226,9 +233,13 @@ void add_layer_options(CLI::App& command, LayerOptions& options) {
   command.add_option("--k", options.k, "Likewise; its heads may divide those of q");
   command.add_option("--v", options.v, "Likewise; its columns may differ");
   command.add_option("--layer", options.layer, "Only this layer of the file: 14 or layers.14");
-  command.add_option("--layout", options.layout, "Order of the dimensions")->check(CLI::IsMember({"bshd", "bhsd"}))->capture_default_str();
-  command.add_option("--dtype", options.dtype, "Round the inputs to f32, f16 or bf16 first; bf16 is also how to read u16 arrays");
-  command.add_option("--mask", options.mask, "Mask, such as causal&window:512:0; default: the file's metadata, else none");
+  command.add_option("--layout", options.layout, "Order of the dimensions")
+      ->check(CLI::IsMember({"bshd", "bhsd"}))
+      ->capture_default_str();
+  command.add_option("--dtype", options.dtype,
+                     "Round the inputs to f32, f16 or bf16 first; bf16 is also how to read u16 arrays");
+  command.add_option("--mask", options.mask,
+                     "Mask, such as causal&window:512:0; default: the file's metadata, else none");
   command.add_option("--scale", options.scale, "Of the scores; 0 means 1 / sqrt(d)");
   command.add_option("--softcap", options.softcap, "Scores become softcap * tanh(score / softcap); 0 means no cap");
 }

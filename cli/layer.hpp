@@ -17,13 +17,13 @@ namespace attend::cli {
 
 /// Which tensors to read and what to compute on them.
 struct LayerOptions {
-  std::string file;        ///< .safetensors; empty when q, k and v are .npy files
-  std::string q, k, v;     ///< names of tensors in `file`, or paths
-  std::string layer;       ///< only this one: `14` or `layers.14`; empty: all
+  std::string file;     ///< .safetensors; empty when q, k and v are .npy files
+  std::string q, k, v;  ///< names of tensors in `file`, or paths
+  std::string layer;    ///< only this one: `14` or `layers.14`; empty: all
   std::string layout = "bshd";
-  std::string dtype;       ///< empty: as stored
-  std::string mask;        ///< empty: what the file's metadata says under `mask`, else none
-  double scale = 0;        ///< 0: 1 / sqrt(d)
+  std::string dtype;  ///< empty: as stored
+  std::string mask;   ///< empty: what the file's metadata says under `mask`, else none
+  double scale = 0;   ///< 0: 1 / sqrt(d)
   double softcap = 0;
 };
 
@@ -47,8 +47,8 @@ struct LayerFile {
   std::map<std::string, std::string> metadata;
 };
 
-/// Reads layers as `options` say. `layers.<n>.q`, `.k` and `.v` make a layer; so does any other prefix with all three. Errors:
-/// invalid_argument naming file, tensor, found and expected.
+/// Reads layers as `options` say. `layers.<n>.q`, `.k` and `.v` make a layer; so does any other prefix with all three.
+/// Errors: invalid_argument naming file, tensor, found and expected.
 Result<LayerFile> load_layers(const LayerOptions& options);
 
 }  // namespace attend::cli

@@ -40,8 +40,10 @@ std::vector<Kernel> kernels() {
     for (const Candidate& candidate : tiny.candidates()) {
       auto kernel = std::find_if(found.begin(), found.end(), [&](const Kernel& k) { return k.id == candidate.kernel; });
       if (kernel == found.end()) kernel = found.insert(found.end(), {candidate.kernel, {}, {}});
-      if (candidate.accepted) kernel->types.emplace_back(dtype_name(type));
-      else kernel->refusal = candidate.reason;
+      if (candidate.accepted)
+        kernel->types.emplace_back(dtype_name(type));
+      else
+        kernel->refusal = candidate.reason;
     }
   }
   return found;
@@ -59,7 +61,8 @@ void list_json(const std::string& what) {
     for (const Row& mask : kMasks) out["masks"].push_back({{"name", mask.name}, {"keeps", mask.text}});
   if (wants("types"))
     for (const DType type : types())
-      out["types"].push_back({{"name", dtype_name(type)}, {"bytes", dtype_bytes(type)}, {"unit_roundoff", unit_roundoff(type)}});
+      out["types"].push_back(
+          {{"name", dtype_name(type)}, {"bytes", dtype_bytes(type)}, {"unit_roundoff", unit_roundoff(type)}});
   if (wants("isas"))
     for (const IsaInfo& isa : machine_info().isas)
       out["isas"].push_back({{"name", isa.name}, {"available", isa.available}, {"reason", isa.reason}});
@@ -81,7 +84,8 @@ void list_text(const std::string& what) {
     for (const Row& mask : kMasks) fmt::print("  {:<18}{}\n", mask.name, mask.text);
   if (begin("types", "of q, k, v and o"))
     for (const DType type : types())
-      fmt::print("  {:<6}{} bytes, rounds by at most {:.2g} of the value\n", dtype_name(type), dtype_bytes(type), unit_roundoff(type));
+      fmt::print("  {:<6}{} bytes, rounds by at most {:.2g} of the value\n", dtype_name(type), dtype_bytes(type),
+                 unit_roundoff(type));
   if (begin("isas", "instruction sets that kernels are compiled for; ATTEND_MAX_ISA limits them"))
     for (const IsaInfo& isa : machine_info().isas)
       fmt::print("  {:<14}{}\n", isa.name, isa.available ? "available" : "not available: " + isa.reason);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <cstdio>
 #include <exception>
-#include <fmt/format.h>
 #include <new>
 #include <string>
 
@@ -28,14 +28,13 @@ int main(int argc, char** argv) {
   CLI::App app("Exact attention on CPUs", "attend");
   app.set_version_flag("--version", std::string("attend ") + ATTEND_VERSION);
   app.require_subcommand(1);
-  app.footer("`attend COMMAND --help` has examples. Exit codes: 0 fine, 1 something is wrong, 2 the call makes no sense.");
+  app.footer(
+      "`attend COMMAND --help` has examples. Exit codes: 0 fine, 1 something is wrong, 2 the call makes no sense.");
   CommandContext context;
   add_info_command(app, context);
   add_run_command(app, context);
   add_check_command(app, context);
-#if ATTEND_HAS_BENCH
   add_bench_command(app, context);
-#endif
   add_explain_command(app, context);
   add_list_command(app, context);
   add_show_command(app, context);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "progress.hpp"
 
-#include <algorithm>
-#include <cmath>
-#include <cstdlib>
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
 
 namespace attend::cli {
 namespace {
@@ -52,7 +52,8 @@ std::string format_progress(const std::string& title, int64_t done, int64_t tota
   const auto filled = static_cast<int>(share * kBar);
   std::string line = title + "  ";
   if (columns >= static_cast<int>(title.size() + counts.size()) + kBar + 6)
-    line += "[" + std::string(static_cast<size_t>(filled), '#') + std::string(static_cast<size_t>(kBar - filled), '-') + "]  ";
+    line += "[" + std::string(static_cast<size_t>(filled), '#') + std::string(static_cast<size_t>(kBar - filled), '-') +
+            "]  ";
   line += counts;
   if (!note.empty()) line += "  " + note;
   if (columns >= 0 && line.size() > static_cast<size_t>(columns)) line.resize(static_cast<size_t>(columns));
@@ -60,8 +61,12 @@ std::string format_progress(const std::string& title, int64_t done, int64_t tota
 }
 
 Progress::Progress(std::string title, int64_t total, bool quiet, std::FILE* stream)
-    : title_(std::move(title)), total_(total), stream_(stream), style_(progress_style(stream, quiet)),
-      start_(Clock::now()), last_drawn_(start_) {}
+    : title_(std::move(title)),
+      total_(total),
+      stream_(stream),
+      style_(progress_style(stream, quiet)),
+      start_(Clock::now()),
+      last_drawn_(start_) {}
 
 Progress::~Progress() { clear(); }
 
@@ -71,7 +76,8 @@ void Progress::advance(int64_t steps, const std::string& note) {
   if (style_ == ProgressStyle::quiet) return;
   const auto now = Clock::now();
   const double since = seconds_between(last_drawn_, now);
-  const bool due = style_ == ProgressStyle::bar ? !drawn_ || since >= kRedrawSeconds || done_ >= total_ : since >= kLineSeconds;
+  const bool due =
+      style_ == ProgressStyle::bar ? !drawn_ || since >= kRedrawSeconds || done_ >= total_ : since >= kLineSeconds;
   if (!due) return;
   last_drawn_ = now;
   draw();

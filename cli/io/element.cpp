@@ -10,7 +10,8 @@ namespace attend::io {
 int element_bytes(Element element) {
   switch (element) {
 #define ATTEND_ELEMENT(name, bytes, safetensors, npy) \
-  case Element::name: return bytes;
+  case Element::name:                                 \
+    return bytes;
 #include "elements.def"
 #undef ATTEND_ELEMENT
   }
@@ -20,7 +21,8 @@ int element_bytes(Element element) {
 const char* element_name(Element element) {
   switch (element) {
 #define ATTEND_ELEMENT(name, bytes, safetensors, npy) \
-  case Element::name: return #name;
+  case Element::name:                                 \
+    return #name;
 #include "elements.def"
 #undef ATTEND_ELEMENT
   }
@@ -30,7 +32,8 @@ const char* element_name(Element element) {
 Element element_of(DType type) {
   switch (type) {
 #define ATTEND_DTYPE(name, bytes, significand_bits, safetensors, npy) \
-  case DType::name: return Element::name;
+  case DType::name:                                                   \
+    return Element::name;
 #include <attend/dtypes.def>
 #undef ATTEND_DTYPE
   }
@@ -138,7 +141,8 @@ Result<std::vector<std::byte>> convert_elements(Element from, std::span<const st
                             ", expected f64, f32, f16, bf16, or u16 with the bits of bf16");
   const bool same = from == element_of(type) || (from == Element::u16 && type == DType::bf16);
   if (same) return std::vector<std::byte>(data.begin(), data.end());
-  const auto source_bytes = static_cast<size_t>(element_bytes(from)), target_bytes = static_cast<size_t>(dtype_bytes(type));
+  const auto source_bytes = static_cast<size_t>(element_bytes(from)),
+             target_bytes = static_cast<size_t>(dtype_bytes(type));
   const size_t count = data.size() / source_bytes;
   std::vector<std::byte> converted(count * target_bytes);
   for (size_t i = 0; i < count; ++i)

@@ -30,15 +30,15 @@ struct TensorView {
   std::span<const std::byte> data;
 };
 
-/// Product of the shape times the element's bytes; invalid_argument, which begins with `where`, when a size is negative or the
-/// product exceeds 2^62.
+/// Product of the shape times the element's bytes; invalid_argument, which begins with `where`, when a size is negative
+/// or the product exceeds 2^62.
 Result<int64_t> tensor_bytes(const std::string& where, Element element, std::span<const int64_t> shape);
 
 /// `[1, 1000, 9, 64]`
 std::string shape_text(std::span<const int64_t> shape);
 
-/// The elements rounded (to nearest, ties to even) or widened to `type`. u16 counts as the raw bits of bf16, as .npy has it.
-/// Error: invalid_argument for elements that are no floating-point numbers.
+/// The elements rounded (to nearest, ties to even) or widened to `type`. u16 counts as the raw bits of bf16, as .npy
+/// has it. Error: invalid_argument for elements that are no floating-point numbers.
 Result<std::vector<std::byte>> convert_elements(Element from, std::span<const std::byte> data, DType type);
 
 /// Element `index` of a dense array, exactly.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "file.hpp"
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
-#include <new>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
+#include <new>
 
 namespace attend::io {
 namespace {
@@ -59,7 +59,8 @@ Result<std::vector<std::byte>> read_file(const std::string& path) {
   std::vector<std::byte> content;
   try {
     size_t filled = 0;
-    content.resize(static_cast<size_t>(facts.st_size) + 1);  // one more, so that a full read ends the loop without growing
+    content.resize(static_cast<size_t>(facts.st_size) +
+                   1);  // one more, so that a full read ends the loop without growing
     while (true) {
       const ssize_t n = ::read(file.get(), content.data() + filled, content.size() - filled);
       if (n < 0 && errno == EINTR) continue;

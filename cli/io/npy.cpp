@@ -55,9 +55,12 @@ class HeaderParser {
     }
     if (key == "fortran_order") {
       if (header.fortran_order) return broken("header has 'fortran_order' twice");
-      if (word("True")) header.fortran_order = true;
-      else if (word("False")) header.fortran_order = false;
-      else return broken("fortran_order is neither True nor False");
+      if (word("True"))
+        header.fortran_order = true;
+      else if (word("False"))
+        header.fortran_order = false;
+      else
+        return broken("fortran_order is neither True nor False");
       return {};
     }
     if (key == "shape") {
@@ -89,7 +92,8 @@ class HeaderParser {
   }
 
   void skip_space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) ++at_;
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r'))
+      ++at_;
   }
   bool accept(char wanted) {
     skip_space();
@@ -110,7 +114,8 @@ class HeaderParser {
     const size_t end = text_.find(text_[at_], at_ + 1);
     if (end == std::string_view::npos) return false;
     const std::string_view inside = text_.substr(at_ + 1, end - at_ - 1);
-    const bool plain = std::all_of(inside.begin(), inside.end(), [](char c) { return c >= ' ' && c <= '~' && c != '\\'; });
+    const bool plain =
+        std::all_of(inside.begin(), inside.end(), [](char c) { return c >= ' ' && c <= '~' && c != '\\'; });
     if (!plain || inside.size() > 64) return false;
     content = inside;
     at_ = end + 1;
@@ -133,7 +138,8 @@ Result<Element> element_of_descr(const std::string& descr) {
 std::string_view descr_of(Element element) {
   switch (element) {
 #define ATTEND_ELEMENT(name, bytes, safetensors, npy) \
-  case Element::name: return npy;
+  case Element::name:                                 \
+    return npy;
 #include "elements.def"
 #undef ATTEND_ELEMENT
   }

@@ -25,7 +25,8 @@ std::string shown(const std::string& name) {
 std::string_view name_of(Element element) {
   switch (element) {
 #define ATTEND_ELEMENT(name, bytes, safetensors, npy) \
-  case Element::name: return safetensors;
+  case Element::name:                                 \
+    return safetensors;
 #include "elements.def"
 #undef ATTEND_ELEMENT
   }
@@ -94,8 +95,10 @@ Status read_tensor(const std::string& name, const json& entry, std::span<const s
   placed.tensor.element = *element;
   if (Status status = read_numbers(where + ": shape", entry["shape"], placed.tensor.shape); !status.ok()) return status;
   std::vector<int64_t> offsets;
-  if (Status status = read_numbers(where + ": data_offsets", entry["data_offsets"], offsets); !status.ok()) return status;
-  if (offsets.size() != 2) return broken(where + ": data_offsets holds " + std::to_string(offsets.size()) + " numbers, expected 2");
+  if (Status status = read_numbers(where + ": data_offsets", entry["data_offsets"], offsets); !status.ok())
+    return status;
+  if (offsets.size() != 2)
+    return broken(where + ": data_offsets holds " + std::to_string(offsets.size()) + " numbers, expected 2");
   placed.begin = offsets[0];
   placed.end = offsets[1];
   if (placed.begin > placed.end || placed.end > static_cast<int64_t>(data.size()))
@@ -105,7 +108,8 @@ Status read_tensor(const std::string& name, const json& entry, std::span<const s
   if (!bytes.ok()) return bytes.status();
   if (*bytes != placed.end - placed.begin)
     return broken(where + ": data_offsets span " + std::to_string(placed.end - placed.begin) + " bytes, expected " +
-                  std::to_string(*bytes) + " for shape " + shape_text(placed.tensor.shape) + " of " + element_name(*element));
+                  std::to_string(*bytes) + " for shape " + shape_text(placed.tensor.shape) + " of " +
+                  element_name(*element));
   placed.tensor.data = data.subspan(static_cast<size_t>(placed.begin), static_cast<size_t>(*bytes));
   return {};
 }
@@ -156,7 +160,8 @@ Result<SafetensorsFile> parse_safetensors(std::span<const std::byte> bytes) {
     file.tensors.emplace_back(std::move(one.name), std::move(one.tensor));
   }
   if (at != static_cast<int64_t>(data.size()))
-    return broken("the file has " + std::to_string(static_cast<int64_t>(data.size()) - at) + " bytes after its last tensor");
+    return broken("the file has " + std::to_string(static_cast<int64_t>(data.size()) - at) +
+                  " bytes after its last tensor");
   return file;
 }
 
@@ -169,8 +174,8 @@ Result<std::vector<std::byte>> format_safetensors(const SafetensorsFile& file) {
     const Result<int64_t> bytes = tensor_bytes("safetensors: tensor " + shown(name), tensor.element, tensor.shape);
     if (!bytes.ok()) return bytes.status();
     if (tensor.data.size() != static_cast<size_t>(*bytes))
-      return broken("tensor " + shown(name) + " has " + std::to_string(tensor.data.size()) + " bytes of data, expected " +
-                    std::to_string(*bytes));
+      return broken("tensor " + shown(name) + " has " + std::to_string(tensor.data.size()) +
+                    " bytes of data, expected " + std::to_string(*bytes));
     header[name] = {{"dtype", name_of(tensor.element)}, {"shape", tensor.shape}, {"data_offsets", {at, at + *bytes}}};
     at += *bytes;
   }

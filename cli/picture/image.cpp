@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image.hpp"
 
+#include <png.h>
 #include <algorithm>
 #include <cmath>
-#include <png.h>
 
 namespace attend::picture {
 
@@ -69,7 +69,8 @@ struct Glyph {
 Glyph glyph(char c) {
   switch (c) {
 #define GLYPH(character, ...) \
-  case character: return {{__VA_ARGS__}};
+  case character:             \
+    return {{__VA_ARGS__}};
 #include "font.def"
 #undef GLYPH
     default: return {{0x1f, 0x11, 0x11, 0x11, 0x11, 0x11, 0x1f, 0x00}};
@@ -83,7 +84,8 @@ void for_each_dot(std::string_view text, Dot dot) {
     const Glyph shape = glyph(text[i]);
     for (int row = 0; row < kGlyphRows; ++row)
       for (int column = 0; column < kGlyphColumns; ++column)
-        if ((shape.rows[row] >> (kGlyphColumns - 1 - column) & 1) != 0) dot(static_cast<int>(i) * kAdvance + column, row);
+        if ((shape.rows[row] >> (kGlyphColumns - 1 - column) & 1) != 0)
+          dot(static_cast<int>(i) * kAdvance + column, row);
   }
 }
 
@@ -98,7 +100,8 @@ int text_height(int scale) { return kGlyphRows * scale; }
 void draw_text(Image& image, int x, int y, std::string_view text, Color color, int scale, Align align) {
   const int width = text_width(text, scale);
   const int left = align == Align::left ? x : align == Align::right ? x - width : x - width / 2;
-  for_each_dot(text, [&](int column, int row) { image.fill(left + column * scale, y + row * scale, scale, scale, color); });
+  for_each_dot(text,
+               [&](int column, int row) { image.fill(left + column * scale, y + row * scale, scale, scale, color); });
 }
 
 void draw_text_upwards(Image& image, int x, int y, std::string_view text, Color color, int scale) {
@@ -133,12 +136,13 @@ Color to_color(Oklab lab) {
 }  // namespace
 
 Color heat_color(double value) {
-  // Lightness rises in a straight line; hue walks from blue-violet over red to yellow, most colourful in the middle where the
-  // display can show it. Chroma and hue in degrees at equal distances of the value.
+  // Lightness rises in a straight line; hue walks from blue-violet over red to yellow, most colourful in the middle
+  // where the display can show it. Chroma and hue in degrees at equal distances of the value.
   struct Point {
     double chroma, hue;
   };
-  constexpr Point kPoints[] = {{0.055, 280}, {0.125, 295}, {0.170, 335}, {0.185, 375}, {0.165, 405}, {0.150, 445}, {0.075, 465}};
+  constexpr Point kPoints[] = {{0.055, 280}, {0.125, 295}, {0.170, 335}, {0.185, 375},
+                               {0.165, 405}, {0.150, 445}, {0.075, 465}};
   constexpr int kSpans = static_cast<int>(std::size(kPoints)) - 1;
   const double x = std::isnan(value) ? 0 : std::clamp(value, 0.0, 1.0);
   const int span = std::min(static_cast<int>(x * kSpans), kSpans - 1);

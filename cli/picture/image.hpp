@@ -48,11 +48,12 @@ int text_width(std::string_view text, int scale);
 int text_height(int scale);
 /// Draws printable ASCII (other bytes as a box) with its top at y. See font.def.
 void draw_text(Image& image, int x, int y, std::string_view text, Color color, int scale, Align align = Align::left);
-/// The same turned a quarter to the left, reading upwards; (x, y) is the middle of the text, whose letters' tops are at x.
+/// The same turned a quarter to the left, reading upwards; (x, y) is the middle of the text, whose letters' tops are at
+/// x.
 void draw_text_upwards(Image& image, int x, int y, std::string_view text, Color color, int scale);
 
-/// Colours of a value in [0, 1], dark to light with evenly rising lightness, so that equal steps look equal and a greyscale print
-/// keeps the order. Values outside are clamped.
+/// Colours of a value in [0, 1], dark to light with evenly rising lightness, so that equal steps look equal and a
+/// greyscale print keeps the order. Values outside are clamped.
 Color heat_color(double value);
 
 }  // namespace attend::picture
