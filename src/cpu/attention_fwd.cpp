@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU's schedule of exact forward attention (FlashAttention-2, arXiv:2307.08691, section 3): pack K and V of some key heads,
+// then hand out blocks of query rows, costliest first. Compiled for the baseline CPU; the arithmetic is behind AttentionFwdKernel.
+#include "cpu/attention_fwd.hpp"
+
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include "cpu/block.hpp"
+#include "cpu/isa.hpp"
+#include "cpu/parallel.hpp"
+#include "cpu/targets/target.hpp"
+#include "plan/work_list.hpp"
+
+namespace attend::cpu {
+
+namespace {
+
+using plan_detail::KernelRow;
+using plan_detail::PreparedRun;
+using plan_detail::Task;
+using plan_detail::Unit;
+using plan_detail::Wave;
+using plan_detail::WorkList;
+
+constexpr int64_t kPanelsPerPackTask = 8;
+/// Packed bytes of a wave for each thread: enough blocks to share out, and within a typical slice of L3.
+constexpr int64_t kWaveBytesPerThread = int64_t{8} << 20;
+
+int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/// Offsets in the workspace: scratch of each worker, then the packed panels of one wave and a flag for each of them.
+struct WorkspaceLayout {
+  int64_t k_panel = 0, v_panel = 0;
+  int64_t scratch = 0;  ///< of one worker
+  int64_t k_panels = 0, v_panels = 0, flags = 0;
+  int64_t bytes = 0;
+};
+
+class CpuRun final : public PreparedRun {
+ public:
+  CpuRun(const AttentionFwdKernel& kernel, Arithmetic arithmetic, const AttentionFwd& problem, const PlanOptions& options)
+      : kernel_(kernel), arithmetic_(arithmetic), problem_(problem), executor_(options.executor) {
+    threads_ = options.threads > 0 ? options.threads : executor_ != nullptr ? executor_->workers : default_threads();
+    layout_.k_panel = align64(kernel.k_panel_bytes(static_cast<int32_t>(problem.d)));
+    layout_.v_panel = align64(kernel.v_panel_bytes(static_cast<int32_t>(problem.dv)));
+    work_ = WorkList::make(problem_, {kBlockRows, kPanelKeys, kPanelsPerPackTask, layout_.k_panel + layout_.v_panel,
+                                      kWaveBytesPerThread * threads_});
+    int64_t most_tasks = 1;
+    for (const Wave& wave : work_.waves) most_tasks = std::max({most_tasks, wave.tasks, wave.pack_tasks});
+    workers_ = static_cast<int>(std::min<int64_t>(threads_, most_tasks));
+
+    layout_.scratch = align64(BlockScratch::bytes(kernel_, problem_));
+    layout_.k_panels = layout_.scratch * workers_;
+    layout_.v_panels = layout_.k_panels + work_.max_wave_panels * layout_.k_panel;
+    layout_.flags = layout_.v_panels + work_.max_wave_panels * layout_.v_panel;
+    layout_.bytes = layout_.flags + align64(work_.max_wave_panels) + 64;  // and room to align the caller's pointer
+  }
+
+  int threads() const override { return threads_; }
+  int64_t tile_rows() const override { return kBlockRows; }
+  int64_t tile_keys() const override { return int64_t{kGroupPanels} * kPanelKeys; }
+  size_t workspace_bytes() const override { return static_cast<size_t>(layout_.bytes); }
+
+  std::string explain() const override {
+    char text[1024];
+    std::snprintf(text, sizeof text,
+                  "tiles      %d query rows x %d keys a work item, stripes of %d rows, panels of %d keys, register tile %d rows\n"
+                  "work       %zu units (key heads), %zu blocks, %zu waves, %s\n"
+                  "workspace  %lld bytes = packed K and V %lld (%lld panels in flight) + scratch %lld (%d workers x %lld)\n",
+                  kBlockRows, kGroupPanels * kPanelKeys, kStripeRows, kPanelKeys, kernel_.tile_rows, work_.units.size(),
+                  work_.tasks.size(), work_.waves.size(),
+                  work_.folded ? "heads of a group folded into rows" : "one head a block",
+                  static_cast<long long>(layout_.bytes),
+                  static_cast<long long>(work_.max_wave_panels * (layout_.k_panel + layout_.v_panel)),
+                  static_cast<long long>(work_.max_wave_panels), static_cast<long long>(layout_.scratch * workers_), workers_,
+                  static_cast<long long>(layout_.scratch));
+    return text;
+  }
+
+  void run(const AttentionFwdArgs& args, std::byte* workspace) const override {
+    std::byte* base = workspace + (64 - reinterpret_cast<uintptr_t>(workspace) % 64) % 64;
+    for (const Wave& wave : work_.waves) {
+      parallel_for(executor_, workers_, wave.pack_tasks, [&](int64_t i, int) { pack(args, base, wave, i); });
+      parallel_for(executor_, workers_, wave.tasks, [&](int64_t i, int worker) {
+        run_task(args, base, work_.tasks[static_cast<size_t>(wave.first_task + i)], worker);
+      });
+    }
+  }
+
+ private:
+  void pack(const AttentionFwdArgs& args, std::byte* base, const Wave& wave, int64_t index) const {
+    // The unit whose pack tasks hold `index`: the last one that begins at or before it.
+    int64_t low = wave.first_unit, high = wave.first_unit + wave.units;
+    while (high - low > 1) {
+      const int64_t middle = (low + high) / 2;
+      (work_.units[static_cast<size_t>(middle)].first_pack_task <= index ? low : high) = middle;
+    }
+    const Unit& unit = work_.units[static_cast<size_t>(low)];
+    const int64_t begin = (index - unit.first_pack_task) * kPanelsPerPackTask;
+    const int64_t end = std::min(begin + kPanelsPerPackTask, unit.panels);
+    const auto* k = static_cast<const char*>(args.k);
+    const auto* v = static_cast<const char*>(args.v);
+    for (int64_t p = begin; p < end; ++p) {
+      const int64_t key = unit.keys.begin + p * kPanelKeys, panel = unit.first_panel + p;
+      const int32_t keys = static_cast<int32_t>(std::min<int64_t>(kPanelKeys, unit.keys.end - key));
+      const int64_t k_at = problem_.k_offset(unit.sequence, key, unit.key_head) * dtype_bytes(problem_.k_type);
+      const int64_t v_at = problem_.v_offset(unit.sequence, key, unit.key_head) * dtype_bytes(problem_.v_type);
+      kernel_.pack_k(base + layout_.k_panels + panel * layout_.k_panel, k + k_at, element(problem_.k_type),
+                     problem_.k_strides.row, keys, static_cast<int32_t>(problem_.d));
+      const bool nonfinite =
+          kernel_.pack_v(base + layout_.v_panels + panel * layout_.v_panel, v + v_at, element(problem_.v_type),
+                         problem_.v_strides.row, keys, static_cast<int32_t>(problem_.dv));
+      base[layout_.flags + panel] = std::byte{nonfinite};
+    }
+  }
+
+  void run_task(const AttentionFwdArgs& args, std::byte* base, const Task& task, int worker) const {
+    const Unit& unit = work_.units[static_cast<size_t>(task.unit)];
+    const PackedPanels panels{base + layout_.k_panels + unit.first_panel * layout_.k_panel,
+                              base + layout_.v_panels + unit.first_panel * layout_.v_panel,
+                              base + layout_.flags + unit.first_panel,
+                              layout_.k_panel,
+                              layout_.v_panel,
+                              unit.keys};
+    run_block(kernel_, arithmetic_, problem_, args, unit, task, panels, base + layout_.scratch * worker);
+  }
+
+  const AttentionFwdKernel& kernel_;
+  Arithmetic arithmetic_;
+  AttentionFwd problem_;
+  const Executor* executor_;
+  int threads_ = 1, workers_ = 1;
+  WorkList work_;
+  WorkspaceLayout layout_;
+};
+
+struct Row {
+  const char* target;
+  Arithmetic arithmetic;
+  const char* arithmetic_name;
+  const char* why;
+  const AttentionFwdKernel* kernel;
+};
+
+const std::vector<Row>& rows() {
+  static const std::vector<Row> table = {
+#define ATTEND_CPU_TARGET(target, needs)
+#define ATTEND_CPU_ATTENTION_FWD(target, arithmetic, why) \
+  {#target, Arithmetic::arithmetic, #arithmetic, why, &target::kAttentionFwd_##arithmetic},
+#include "cpu/kernels.def"
+#undef ATTEND_CPU_ATTENTION_FWD
+#undef ATTEND_CPU_TARGET
+  };
+  return table;
+}
+
+std::string refuse(const KernelRow& row, const AttentionFwd& problem) {
+  if (row.arithmetic != Arithmetic::bf16_dot) return {};
+  const struct {
+    const char* name;
+    DType type;
+  } operands[] = {{"q", problem.q_type}, {"k", problem.k_type}, {"v", problem.v_type}};
+  for (const auto& operand : operands)
+    if (operand.type != DType::bf16)
+      return std::string(operand.name) + " is " + dtype_name(operand.type) + ", this row takes bf16";
+  return {};
+}
+
+std::shared_ptr<const PreparedRun> prepare(const KernelRow& row, const AttentionFwd& problem, const PlanOptions& options) {
+  return std::make_shared<CpuRun>(*rows()[static_cast<size_t>(row.index)].kernel, row.arithmetic, problem, options);
+}
+
+}  // namespace
+
+std::vector<KernelRow> attention_fwd_rows() {
+  std::vector<KernelRow> result;
+  const std::vector<Target> machine = targets();
+  for (const Row& row : rows()) {
+    KernelRow out;
+    out.id = std::string("attention_fwd.") + row.target + "." + row.arithmetic_name;
+    out.isa = row.target;
+    out.arithmetic = row.arithmetic;
+    out.why = row.why;
+    for (const Target& target : machine)
+      if (target.name == row.target) out.unavailable = target.unavailable;
+    if (row.arithmetic == Arithmetic::bf16_dot) out.slower = slow_bf16_dot();
+    out.index = static_cast<int>(result.size());
+    out.refuse = refuse;
+    out.prepare = prepare;
+    result.push_back(std::move(out));
+  }
+  return result;
+}
+
+}  // namespace attend::cpu

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packed forms of Q, K and V, written once per key head (K, V) or once per row (Q) and then read by register tiles in order.
+//
+//   f32   K panel  [kPanelKeys / kTileKeys][d][kTileKeys]              V panel  [chunk][kPanelKeys][chunk columns]
+//         Q        [tile][d][kTileRows]
+//   bf16  the same with two neighbours along the summed index (d, or keys for V) side by side in each 32-bit element
+//
+// A chunk of V is at most kTileVecs vectors of columns, all chunks as equal as can be, so that dv = 80 is 48 + 32, not 64 + 16.
+#pragma once
+#include "cpu/kernel.hpp"
+
+namespace attend::cpu::ATTEND_TARGET {
+
+constexpr int kTileKeys = kTileVecs * kWidth;
+
+ATTEND_INLINE int ceil_div(int a, int b) { return (a + b - 1) / b; }
+ATTEND_INLINE int smaller(int a, int b) { return a < b ? a : b; }
+
+/// How the columns of V are cut.
+struct Chunks {
+  int count, vecs, wide;  ///< the first `wide` chunks have `vecs` vectors, the others one less
+  ATTEND_INLINE Chunks of(int dv) {
+    const int total = ceil_div(dv, kWidth), count = ceil_div(total, kTileVecs);
+    const int vecs = ceil_div(total, count);
+    return {count, vecs, total - (vecs - 1) * count};
+  }
+  ATTEND_INLINE int width(const Chunks& c, int i) { return i < c.wide ? c.vecs : c.vecs - 1; }
+};
+
+/// Reads up to kWidth elements of any type; lanes from `count` on are zero and not touched in memory.
+ATTEND_INLINE Vec load_elements(const void* p, Element type, int64_t index, int count) {
+  if (count >= kWidth) {
+    switch (type) {
+      case Element::f32: return load(static_cast<const float*>(p) + index);
+      case Element::f16: return load_f16(static_cast<const uint16_t*>(p) + index);
+      case Element::bf16: return load_bf16(static_cast<const uint16_t*>(p) + index);
+    }
+  }
+  if (type == Element::f32) {
+    alignas(64) float lanes[kWidth] = {};
+    for (int i = 0; i < count; ++i) lanes[i] = static_cast<const float*>(p)[index + i];
+    return load(lanes);
+  }
+  alignas(64) uint16_t lanes[kWidth] = {};
+  for (int i = 0; i < count; ++i) lanes[i] = static_cast<const uint16_t*>(p)[index + i];
+  return type == Element::f16 ? load_f16(lanes) : load_bf16(lanes);
+}
+
+/// Writes the first `count` (at most kWidth) lanes, rounded to the type.
+ATTEND_INLINE void store_elements(void* p, Element type, int64_t index, int count, Vec x) {
+  if (type == Element::f32) {
+    float* out = static_cast<float*>(p) + index;
+    if (count >= kWidth) return store(out, x);
+    alignas(64) float lanes[kWidth];
+    store(lanes, x);
+    for (int i = 0; i < count; ++i) out[i] = lanes[i];
+    return;
+  }
+  uint16_t* out = static_cast<uint16_t*>(p) + index;
+  alignas(64) uint16_t lanes[kWidth];
+  uint16_t* to = count >= kWidth ? out : lanes;
+  if (type == Element::f16) {
+    store_f16(to, x);
+  } else {
+    store_bf16(to, x);
+  }
+  for (int i = 0; to == lanes && i < count; ++i) out[i] = lanes[i];
+}
+
+struct PackF32 {
+  using Step = StepF32;
+
+  static int64_t k_panel_bytes(int32_t d) { return int64_t{kPanelKeys} * d * 4; }
+  static int64_t v_panel_bytes(int32_t dv) { return int64_t{kPanelKeys} * ceil_div(dv, kWidth) * kWidth * 4; }
+  /// Room for the whole vectors that spill past the last tile while packing.
+  static int64_t q_bytes(int32_t rows, int32_t d) { return (int64_t{ceil_div(rows, kTileRows)} * kTileRows * d + kWidth) * 4; }
+  static int64_t q_row_bytes(int32_t row, int32_t d) { return int64_t{row} * d * 4; }
+
+  static void pack_k(void* panel, const void* k, Element type, int64_t row_stride, int32_t keys, int32_t d) {
+    float* out = static_cast<float*>(panel);
+    for (int tile = 0; tile < kPanelKeys; tile += kTileKeys, out += int64_t{kTileKeys} * d)
+      for (int vec = 0; vec < kTileVecs; ++vec) {
+        const int first = tile + vec * kWidth;
+        for (int c = 0; c < d; c += kWidth) {
+          const int columns = smaller(kWidth, d - c);
+          Vec rows[kWidth];
+          for (int i = 0; i < kWidth; ++i)
+            rows[i] = first + i < keys ? load_elements(k, type, (first + i) * row_stride + c, columns) : zero();
+          transpose(rows);
+          for (int i = 0; i < columns; ++i) store(out + int64_t{c + i} * kTileKeys + vec * kWidth, rows[i]);
+        }
+      }
+  }
+
+  static bool pack_v(void* panel, const void* v, Element type, int64_t row_stride, int32_t keys, int32_t dv) {
+    float* out = static_cast<float*>(panel);
+    const Chunks chunks = Chunks::of(dv);
+    bool nonfinite = false;
+    for (int i = 0, column = 0; i < chunks.count; ++i) {
+      const int vecs = Chunks::width(chunks, i);
+      for (int key = 0; key < kPanelKeys; ++key)
+        for (int j = 0; j < vecs; ++j, out += kWidth) {
+          const int at = column + j * kWidth;
+          const Vec x = key < keys ? load_elements(v, type, key * row_stride + at, smaller(kWidth, dv - at)) : zero();
+          nonfinite |= any_nonfinite(x);
+          store(out, x);
+        }
+      column += vecs * kWidth;
+    }
+    return nonfinite;
+  }
+
+  /// Transposed vectors of kTileRows valid lanes are stored whole, each over the last one's spill.
+  static void pack_q(void* packed, const void* const* rows, Element type, int32_t count, int32_t d, float factor) {
+    float* out = static_cast<float*>(packed);
+    for (int row = 0; row < count; row += kTileRows)
+      for (int c = 0; c < d; c += kWidth) {
+        const int columns = smaller(kWidth, d - c);
+        Vec r[kWidth];
+        for (int i = 0; i < kWidth; ++i)
+          r[i] = i < kTileRows && row + i < count
+                     ? mul(load_elements(rows[row + i], type, c, columns), set1(factor))
+                     : zero();
+        transpose(r);
+        for (int i = 0; i < columns; ++i, out += kTileRows) store(out, r[i]);
+      }
+  }
+
+  static float prob_at(const float* row, int key) { return row[key]; }
+
+  /// Value of (key, column) of a packed panel.
+  static float v_at(const void* panel, int dv, int key, int column) {
+    const Chunks chunks = Chunks::of(dv);
+    const float* p = static_cast<const float*>(panel);
+    for (int i = 0;; ++i) {
+      const int width = Chunks::width(chunks, i) * kWidth;
+      if (column < width) return p[key * width + column];
+      column -= width;
+      p += int64_t{kPanelKeys} * width;
+    }
+  }
+};
+
+}  // namespace attend::cpu::ATTEND_TARGET

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cpu/row_mask.hpp"
+
+#include <algorithm>
+#include <variant>
+
+namespace attend::cpu {
+
+namespace {
+
+bool only_intervals(const Mask& mask) {
+  return std::all_of(mask.terms().begin(), mask.terms().end(), [](const MaskTerm& term) {
+    return std::visit([]<class Term>(const Term&) { return IntervalMask<Term>; }, term);
+  });
+}
+
+Range row_interval(const Mask& mask, const Frame& frame, int64_t q) {
+  Range keys{0, frame.sk};
+  for (const MaskTerm& term : mask.terms())
+    std::visit(
+        [&]<class Term>(const Term& t) {
+          if constexpr (IntervalMask<Term>) keys = intersect(keys, t.keys(frame, q));
+        },
+        term);
+  return keys;
+}
+
+/// Bits [begin, end) of a word; end <= 64.
+uint64_t ones(int64_t begin, int64_t end) {
+  if (begin >= end) return 0;
+  return (~uint64_t{0} >> (64 - (end - begin))) << begin;
+}
+
+}  // namespace
+
+RowMask::RowMask(const Mask& mask, const Frame& frame, int64_t first_row, int rows, int64_t fold)
+    : mask_(mask), frame_(frame), first_row_(first_row), fold_(fold), intervals_(only_intervals(mask)) {
+  if (!intervals_) {
+    span_ = mask.key_span(frame, {q_of(0), q_of(rows - 1) + 1});
+    return;
+  }
+  span_ = {frame.sk, 0};
+  for (int i = 0; i < rows; ++i) {
+    keys_[i] = i > 0 && repeats(i) ? keys_[i - 1] : row_interval(mask, frame, q_of(i));
+    if (keys_[i].empty()) continue;
+    span_ = {std::min(span_.begin, keys_[i].begin), std::max(span_.end, keys_[i].end)};
+  }
+}
+
+TileClass RowMask::classify(int begin, int end, Range keys) const {
+  if (!intervals_) return mask_.classify(frame_, {q_of(begin), q_of(end - 1) + 1}, keys);
+  bool any = false, all = true;
+  for (int i = begin; i < end; ++i) {
+    any |= !intersect(keys_[i], keys).empty();
+    all &= keys_[i].begin <= keys.begin && keys.end <= keys_[i].end;
+  }
+  return !any ? TileClass::skip : all ? TileClass::full : TileClass::partial;
+}
+
+uint64_t RowMask::bits(int row, Range keys) const {
+  if (intervals_) {
+    const Range kept = intersect(keys_[row], keys);
+    return ones(kept.begin - keys.begin, kept.end - keys.begin);
+  }
+  uint64_t word = 0;
+  mask_.row_bits(frame_, q_of(row), keys, &word);
+  return word;
+}
+
+}  // namespace attend::cpu

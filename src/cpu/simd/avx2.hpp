@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// The vector vocabulary on AVX2, FMA and F16C. What each function does is said in avx512.hpp.
+#pragma once
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace attend::cpu::ATTEND_TARGET {
+
+using Vec = __m256;
+constexpr int kWidth = 8;
+/// 12 accumulators, 2 vectors of B and a broadcast in 16 registers.
+constexpr int kTileRows = 6;
+constexpr int kTileVecs = 2;
+
+#define ATTEND_INLINE static inline __attribute__((always_inline))
+
+ATTEND_INLINE Vec zero() { return _mm256_setzero_ps(); }
+ATTEND_INLINE Vec set1(float x) { return _mm256_set1_ps(x); }
+ATTEND_INLINE Vec load(const float* p) { return _mm256_loadu_ps(p); }
+ATTEND_INLINE void store(float* p, Vec x) { _mm256_storeu_ps(p, x); }
+ATTEND_INLINE Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
+ATTEND_INLINE Vec sub(Vec a, Vec b) { return _mm256_sub_ps(a, b); }
+ATTEND_INLINE Vec mul(Vec a, Vec b) { return _mm256_mul_ps(a, b); }
+ATTEND_INLINE Vec div(Vec a, Vec b) { return _mm256_div_ps(a, b); }
+ATTEND_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
+ATTEND_INLINE Vec max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
+ATTEND_INLINE Vec abs(Vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), a); }
+ATTEND_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {
+  return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+ATTEND_INLINE bool any_above(Vec a, Vec limit) { return _mm256_movemask_ps(_mm256_cmp_ps(a, limit, _CMP_NLE_UQ)) != 0; }
+ATTEND_INLINE bool any_nonfinite(Vec a) {
+  return _mm256_movemask_ps(_mm256_cmp_ps(abs(a), _mm256_set1_ps(__FLT_MAX__), _CMP_NLE_UQ)) != 0;
+}
+ATTEND_INLINE Vec keep_bits(uint64_t bits, Vec x) {
+  const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const __m256i set = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits & 0xff)), lane);
+  const __m256i keep = _mm256_cmpeq_epi32(set, lane);
+  return _mm256_blendv_ps(_mm256_set1_ps(-__builtin_inff()), x, _mm256_castsi256_ps(keep));
+}
+ATTEND_INLINE float reduce_max(Vec a) {
+  __m128 m = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+  return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+ATTEND_INLINE Vec iota() { return _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7); }
+
+/// 2^x as in avx512.hpp, the exponent added as an integer; results below 2^-126 are 0.
+ATTEND_INLINE Vec exp2(Vec x) {
+  const Vec whole = _mm256_floor_ps(x);
+  const Vec f = _mm256_sub_ps(x, whole);
+  Vec p = set1(0x1.ec31ep-10f);
+  p = fma(p, f, set1(0x1.269018p-7f));
+  p = fma(p, f, set1(0x1.c95444p-5f));
+  p = fma(p, f, set1(0x1.ebd5a8p-3f));
+  p = fma(p, f, set1(0x1.62e4f6p-1f));
+  p = fma(p, f, set1(0x1.fffffep-1f));
+  const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(whole), 23);
+  Vec y = _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent));
+  y = _mm256_andnot_ps(_mm256_cmp_ps(x, set1(-126.0F), _CMP_LT_OQ), y);
+  return _mm256_blendv_ps(y, _mm256_set1_ps(__builtin_inff()), _mm256_cmp_ps(x, set1(128.0F), _CMP_GE_OQ));
+}
+
+ATTEND_INLINE Vec load_f16(const uint16_t* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+ATTEND_INLINE Vec load_bf16(const uint16_t* p) {
+  const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+ATTEND_INLINE void store_f16(uint16_t* p, Vec x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+}
+ATTEND_INLINE void store_bf16(uint16_t* p, Vec x) {
+  const __m256i u = _mm256_castps_si256(x);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+  const __m256i r = _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd), 16);
+  const __m256i quiet = _mm256_or_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(0x40));
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  const __m256i v = _mm256_blendv_epi8(r, quiet, nan);
+  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(v, v), 0x08);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
+}
+
+ATTEND_INLINE void transpose(Vec* r) {
+  Vec t[8], u[8];
+  for (int i = 0; i < 4; ++i) {
+    t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+    t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+  }
+  for (int i = 0; i < 2; ++i) {
+    u[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+    u[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+    u[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+    u[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+  }
+  for (int i = 0; i < 4; ++i) {
+    r[i] = _mm256_permute2f128_ps(u[i], u[4 + i], 0x20);
+    r[4 + i] = _mm256_permute2f128_ps(u[i], u[4 + i], 0x31);
+  }
+}
+
+ATTEND_INLINE void opaque(Vec& x) { asm volatile("" : "+x"(x)); }
+
+}  // namespace attend::cpu::ATTEND_TARGET

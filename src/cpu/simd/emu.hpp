@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// The vector vocabulary in portable C++ (four lanes, GNU vector arithmetic): runs everywhere, proves the algorithm without
+// intrinsics. What each function does is said in avx512.hpp.
+#pragma once
+#include <cstdint>
+
+#include "base/float16.hpp"
+
+namespace attend::cpu::ATTEND_TARGET {
+
+typedef float Vec __attribute__((vector_size(16)));
+constexpr int kWidth = 4;
+constexpr int kTileRows = 4;
+constexpr int kTileVecs = 2;
+
+#define ATTEND_INLINE static inline __attribute__((always_inline))
+
+ATTEND_INLINE Vec set1(float x) { return Vec{x, x, x, x}; }
+ATTEND_INLINE Vec zero() { return set1(0); }
+ATTEND_INLINE Vec load(const float* p) { return Vec{p[0], p[1], p[2], p[3]}; }
+ATTEND_INLINE void store(float* p, Vec x) {
+  for (int i = 0; i < kWidth; ++i) p[i] = x[i];
+}
+ATTEND_INLINE Vec add(Vec a, Vec b) { return a + b; }
+ATTEND_INLINE Vec sub(Vec a, Vec b) { return a - b; }
+ATTEND_INLINE Vec mul(Vec a, Vec b) { return a * b; }
+ATTEND_INLINE Vec div(Vec a, Vec b) { return a / b; }
+ATTEND_INLINE Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
+ATTEND_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {
+  Vec r = y;
+  for (int i = 0; i < kWidth; ++i) r[i] = a[i] < b[i] ? x[i] : y[i];
+  return r;
+}
+ATTEND_INLINE Vec max(Vec a, Vec b) { return select_less(b, a, a, b); }
+ATTEND_INLINE Vec abs(Vec a) {
+  for (int i = 0; i < kWidth; ++i) a[i] = __builtin_fabsf(a[i]);
+  return a;
+}
+ATTEND_INLINE bool any_above(Vec a, Vec limit) {
+  bool any = false;
+  for (int i = 0; i < kWidth; ++i) any |= !(a[i] <= limit[i]);
+  return any;
+}
+ATTEND_INLINE bool any_nonfinite(Vec a) { return any_above(abs(a), set1(__FLT_MAX__)); }
+ATTEND_INLINE Vec keep_bits(uint64_t bits, Vec x) {
+  for (int i = 0; i < kWidth; ++i) x[i] = (bits >> i) & 1 ? x[i] : -__builtin_inff();
+  return x;
+}
+ATTEND_INLINE float reduce_max(Vec a) {
+  float m = a[0];
+  for (int i = 1; i < kWidth; ++i) m = a[i] > m ? a[i] : m;
+  return m;
+}
+ATTEND_INLINE Vec iota() { return Vec{0, 1, 2, 3}; }
+
+/// 2^x as in avx512.hpp; results below 2^-126 are 0.
+ATTEND_INLINE Vec exp2(Vec x) {
+  for (int i = 0; i < kWidth; ++i) {
+    const float clamped = x[i] < -126.0F ? -126.0F : x[i] < 128.0F ? x[i] : 0.0F;
+    const int down = static_cast<int>(clamped);
+    const int whole = down - (static_cast<float>(down) > clamped ? 1 : 0);
+    const float f = clamped - static_cast<float>(whole);
+    float p = 0x1.ec31ep-10F;
+    p = p * f + 0x1.269018p-7F;
+    p = p * f + 0x1.c95444p-5F;
+    p = p * f + 0x1.ebd5a8p-3F;
+    p = p * f + 0x1.62e4f6p-1F;
+    p = p * f + 0x1.fffffep-1F;
+    const float power = __builtin_bit_cast(float, (whole + 127) << 23);
+    // Comparisons are false for NaN, which therefore comes out as itself.
+    x[i] = x[i] < -126.0F ? 0.0F : x[i] < 128.0F ? p * power : x[i] + __builtin_inff();
+  }
+  return x;
+}
+
+ATTEND_INLINE Vec load_f16(const uint16_t* p) {
+  Vec x = zero();
+  for (int i = 0; i < kWidth; ++i) x[i] = f16_to_f32(p[i]);
+  return x;
+}
+ATTEND_INLINE Vec load_bf16(const uint16_t* p) {
+  Vec x = zero();
+  for (int i = 0; i < kWidth; ++i) x[i] = bf16_to_f32(p[i]);
+  return x;
+}
+ATTEND_INLINE void store_f16(uint16_t* p, Vec x) {
+  for (int i = 0; i < kWidth; ++i) p[i] = f32_to_f16(x[i]);
+}
+ATTEND_INLINE void store_bf16(uint16_t* p, Vec x) {
+  for (int i = 0; i < kWidth; ++i) p[i] = f32_to_bf16(x[i]);
+}
+
+ATTEND_INLINE void transpose(Vec* r) {
+  for (int i = 0; i < kWidth; ++i)
+    for (int j = i + 1; j < kWidth; ++j) {
+      const float x = r[i][j];
+      r[i][j] = r[j][i];
+      r[j][i] = x;
+    }
+}
+
+ATTEND_INLINE void opaque(Vec& x) { asm volatile("" : "+m"(x)); }
+
+}  // namespace attend::cpu::ATTEND_TARGET

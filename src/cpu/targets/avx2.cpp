@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#define ATTEND_TARGET avx2
+#include "cpu/targets/target.hpp"
+
+#include "cpu/simd/avx2.hpp"
+
+#include "cpu/kernels/tile.hpp"
+
+#include "cpu/kernels/pack.hpp"
+
+#include "cpu/kernels/attention_fwd.hpp"
+#include "cpu/kernels/peak.hpp"
+
+namespace attend::cpu::avx2 {
+
+const AttentionFwdKernel kAttentionFwd_f32 = AttentionFwd<PackF32, false>::kernel();
+const PeakLoops kPeakLoops = {peak_loop<StepF32>, nullptr, read_stream};
+
+}  // namespace attend::cpu::avx2

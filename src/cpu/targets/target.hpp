@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each target file exports; the names are spelled out in kernels.def.
+#pragma once
+#include "cpu/kernel.hpp"
+
+namespace attend::cpu {
+
+#define ATTEND_CPU_TARGET(target, needs)     \
+  namespace target {                         \
+  extern const PeakLoops kPeakLoops;         \
+  }
+#define ATTEND_CPU_ATTENTION_FWD(target, arithmetic, why) \
+  namespace target {                                      \
+  extern const AttentionFwdKernel kAttentionFwd_##arithmetic; \
+  }
+#include "cpu/kernels.def"
+#undef ATTEND_CPU_ATTENTION_FWD
+#undef ATTEND_CPU_TARGET
+
+}  // namespace attend::cpu

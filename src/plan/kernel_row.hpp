@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a backend offers for exact forward attention: rows, and for a Problem that a row takes, a prepared run.
+#pragma once
+#include <attend/attention.hpp>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace attend::plan_detail {
+
+/// A Problem made ready for one row: everything that depends on lengths and masks alone. Immutable.
+class PreparedRun {
+ public:
+  virtual ~PreparedRun() = default;
+  virtual int threads() const = 0;
+  virtual int64_t tile_rows() const = 0;
+  virtual int64_t tile_keys() const = 0;
+  virtual size_t workspace_bytes() const = 0;
+  /// Lines of explain() that only the backend knows: work list, packing, memory.
+  virtual std::string explain() const = 0;
+  /// `workspace` holds at least workspace_bytes().
+  virtual void run(const AttentionFwdArgs& args, std::byte* workspace) const = 0;
+};
+
+/// One kernel row.
+struct KernelRow {
+  std::string id;   ///< `attention_fwd.avx512.f32`
+  std::string isa;  ///< `avx512`
+  Arithmetic arithmetic = Arithmetic::f32;
+  std::string why;  ///< what the row is for
+  std::string unavailable;  ///< why this machine cannot run it; empty: it can
+  std::string slower;       ///< why it is not chosen on this machine though it could run; empty: it may be
+  int index = 0;            ///< the backend's own number of the row
+  /// Why the row does not take the Problem; empty: it does.
+  std::string (*refuse)(const KernelRow& row, const AttentionFwd& problem) = nullptr;
+  std::shared_ptr<const PreparedRun> (*prepare)(const KernelRow& row, const AttentionFwd& problem,
+                                                const PlanOptions& options) = nullptr;
+};
+
+}  // namespace attend::plan_detail

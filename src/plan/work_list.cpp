@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/work_list.hpp"
+
+#include <algorithm>
+
+namespace attend::plan_detail {
+
+namespace {
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+void add_tasks(WorkList& list, const AttentionFwd& problem, const Unit& unit, int64_t unit_index, int64_t block_rows,
+               int64_t head) {
+  const int64_t fold = head < 0 ? problem.group() : 1;
+  const Frame frame = problem.frame(unit.sequence, head < 0 ? unit.key_head * fold : head);
+  const int64_t rows = frame.sq * fold;
+  // Equal blocks: 97 rows are 49 + 48, not 96 + 1.
+  const int64_t blocks = ceil_div(rows, block_rows);
+  for (int64_t i = 0; i < blocks; ++i) {
+    const int64_t begin = i * rows / blocks, end = (i + 1) * rows / blocks;
+    const Range span = problem.mask.key_span(frame, {begin / fold, ceil_div(end, fold)});
+    const int64_t cost = (end - begin) * std::max<int64_t>(intersect(span, unit.keys).size(), 1);
+    list.tasks.push_back({unit_index, head, begin, static_cast<int32_t>(end - begin), cost});
+  }
+}
+
+}  // namespace
+
+WorkList WorkList::make(const AttentionFwd& problem, const Shape& shape) {
+  WorkList list;
+  list.folded = problem.group() > 1 && !problem.mask.per_head();
+  const int64_t wave_panels = std::max<int64_t>(shape.wave_bytes / std::max<int64_t>(shape.panel_bytes, 1), 1);
+
+  Wave wave;
+  const auto close_wave = [&] {
+    wave.units = static_cast<int64_t>(list.units.size()) - wave.first_unit;
+    wave.tasks = static_cast<int64_t>(list.tasks.size()) - wave.first_task;
+    if (wave.tasks == 0) return;
+    // Stable: equal costs keep the order of memory.
+    std::stable_sort(list.tasks.begin() + wave.first_task, list.tasks.end(),
+                     [](const Task& a, const Task& b) { return a.cost > b.cost; });
+    list.max_wave_panels = std::max(list.max_wave_panels, wave.panels);
+    list.waves.push_back(wave);
+    wave = {static_cast<int64_t>(list.units.size()), 0, static_cast<int64_t>(list.tasks.size()), 0, 0, 0};
+  };
+
+  for (int64_t n = 0; n < problem.b; ++n) {
+    if (problem.query_length(n) == 0) continue;
+    for (int64_t key_head = 0; key_head < problem.hk; ++key_head) {
+      const Frame frame = problem.frame(n, key_head * problem.group());
+      Range keys = intersect(problem.mask.key_span(frame, {0, frame.sq}), {0, frame.sk});
+      keys.begin = keys.empty() ? keys.end : keys.begin / shape.panel_keys * shape.panel_keys;
+      Unit unit{n, key_head, keys, ceil_div(keys.size(), shape.panel_keys), 0, 0};
+      if (wave.panels > 0 && wave.panels + unit.panels > wave_panels) close_wave();
+      unit.first_panel = wave.panels;
+      unit.first_pack_task = wave.pack_tasks;
+      wave.panels += unit.panels;
+      wave.pack_tasks += ceil_div(unit.panels, shape.panels_per_pack_task);
+      list.units.push_back(unit);
+      const int64_t unit_index = static_cast<int64_t>(list.units.size()) - 1;
+      if (problem.group() > 1 && !list.folded) {
+        for (int64_t i = 0; i < problem.group(); ++i)
+          add_tasks(list, problem, unit, unit_index, shape.block_rows, key_head * problem.group() + i);
+      } else {
+        add_tasks(list, problem, unit, unit_index, shape.block_rows, -1);
+      }
+    }
+  }
+  close_wave();
+  return list;
+}
+
+}  // namespace attend::plan_detail
