@@ -58,6 +58,17 @@ Result<std::unique_ptr<Runner>> make_attend_runner(const AttentionFwd& problem, 
   return std::unique_ptr<Runner>(std::move(runner));
 }
 
+Result<double> check_answer(Runner& runner, int64_t sample_rows, uint64_t seed) {
+  runner.inputs().poison_outputs();
+  if (Status status = runner.run(); !status.ok()) return status;
+  const Comparison comparison =
+      compare_with_reference(runner.problem(), runner.inputs().args(), runner.arithmetic(), sample_rows, seed);
+  const bool compared = comparison.rows > 0 || runner.problem().sq == 0;
+  if (compared && comparison.first_failure.empty() && comparison.max_ratio <= 1) return comparison.max_ratio;
+  return Status(StatusCode::internal, "wrong answer, not timed: " + runner.kernel() + ": " +
+                                          (compared ? comparison.first_failure : std::string("no row could be compared")));
+}
+
 double workspace_allowance(const AttentionFwd& problem, Arithmetic arithmetic) {
   const auto padded = [](int64_t n, int64_t step) { return static_cast<double>((n + step - 1) / step * step); };
   double keys = 0;

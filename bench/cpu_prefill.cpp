@@ -139,8 +139,8 @@ void add_sparse(Table& table) {
       add(dtype, d, 8192, "documents", documents);
       add(dtype, d, 8192, "documents", "causal&" + documents);
       for (const int64_t n : {4096, 8192}) {
-        add(dtype, d, n, "block-sparse 75 %", "block_sparse:64:64:random:0.25:7");
-        add(dtype, d, n, "block-sparse 90 %", "block_sparse:64:64:random:0.10:7");
+        add(dtype, d, n, "block-sparse 75 %", "block_sparse:64x64:random:0.25:7");
+        add(dtype, d, n, "block-sparse 90 %", "block_sparse:64x64:random:0.10:7");
       }
     }
 }

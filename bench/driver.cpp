@@ -135,24 +135,11 @@ Result<Driver::Timed*> Driver::enter(const Subject& subject, Contenders& contend
   auto timed = std::make_unique<Timed>();
   timed->subject = subject;
   timed->runner = std::move(runner).value();
-  if (Status status = verify(*timed); !status.ok()) return status;
+  const Result<double> checked = check_answer(*timed->runner, options_.sample_rows, options_.seed);
+  if (!checked.ok()) return checked.status();
+  timed->error_ratio = *checked;
   contenders.push_back(std::move(timed));
   return contenders.back().get();
-}
-
-/// One run on outputs full of NaN, then sampled rows against the reference.
-Status Driver::verify(Timed& timed) {
-  Runner& runner = *timed.runner;
-  runner.inputs().poison_outputs();
-  if (Status status = runner.run(); !status.ok()) return status;
-  const Comparison comparison = compare_with_reference(runner.problem(), runner.inputs().args(), runner.arithmetic(),
-                                                       options_.sample_rows, options_.seed);
-  timed.error_ratio = comparison.max_ratio;
-  const bool right = comparison.first_failure.empty() && comparison.max_ratio <= 1;
-  if (right && (comparison.rows > 0 || runner.cost().visible_pairs == 0)) return {};
-  return {StatusCode::internal,
-          fmt::format("{} gives a wrong answer and is not timed: {}", runner.kernel(),
-                      comparison.rows == 0 ? "no row could be compared" : comparison.first_failure)};
 }
 
 Status Driver::time_rounds(Contenders& contenders, Roof& roof) {

@@ -48,7 +48,6 @@ class Driver {
   struct Roof;
   using Contenders = std::vector<std::unique_ptr<Timed>>;
   Result<Timed*> enter(const Subject& subject, Contenders& contenders);
-  Status verify(Timed& timed);
   Status time_rounds(Contenders& contenders, Roof& roof);
   Record describe(const Case& line, const Subject& subject) const;
   void fill(Record& record, const Timed& timed, const Roof& roof);
