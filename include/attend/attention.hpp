@@ -113,7 +113,7 @@ struct AttentionFwdArgs {
 struct PlanOptions {
   int threads = 0;                     ///< 0: executor->workers, or ATTEND_NUM_THREADS, or what OpenMP says
   const Executor* executor = nullptr;  ///< the caller's threads; must outlive the plan
-  std::string kernel;                  ///< ask for this row by id; empty: the fastest that takes the Problem
+  std::string kernel{};                ///< ask for this row by id; empty: the fastest that takes the Problem
 };
 
 /// One kernel row's answer to a Problem.
@@ -155,13 +155,13 @@ Result<AttentionFwdPlan> plan(const AttentionFwd& problem, const PlanOptions& op
 
 /// Optional arguments of attention().
 struct AttentionOptions {
-  Mask mask;
-  std::optional<double> scale;
+  Mask mask{};
+  std::optional<double> scale{};
   double softcap = 0;
   const float* alibi_slopes = nullptr;  ///< [hq]
   const float* sink = nullptr;          ///< [hq]
   float* lse = nullptr;                 ///< [b, hq, sq]
-  PlanOptions plan;
+  PlanOptions plan{};
 };
 
 /// Plan and run in one call, from the tensors' own shapes: q [b, sq, hq, d], k [b, sk, hk, d], v [b, sk, hk, dv], o [b, sq, hq, dv].
