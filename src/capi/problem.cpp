@@ -30,7 +30,7 @@ Status read_offsets(std::string_view operation, const std::string& name, const v
     return expect_zero(operation, name + "_type", type, name + " is NULL");
   }
   // Before the array is read: a wrong count is more likely than an array of the wrong length.
-  if (b < 0 || count - 1 != b)
+  if (count < 1 || count - 1 != b)
     return refuse(operation, name + "_count", std::to_string(count), std::to_string(b) + " + 1 (= b + 1)");
   if (type == ATTEND_INT32) {
     Result<Array<int32_t>> array = copy_array<int32_t>(operation, name, data, count, "int32_t");
