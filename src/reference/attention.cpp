@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reference/attention.hpp"
+
+#include "base/element.hpp"
+#include "reference/head.hpp"
+
+namespace attend {
+namespace {
+
+const void* element(const void* data, DType type, int64_t offset) {
+  return static_cast<const char*>(data) + offset * dtype_bytes(type);
+}
+
+/// Half the distance of the two smallest numbers of a type.
+double smallest_half(DType type) {
+  double half = 0;
+  visit_dtype(type, [&]<class E>() {
+    if constexpr (std::is_same_v<typename E::Storage, float>) {
+      half = std::numeric_limits<float>::denorm_min() / 2.0;
+    } else {
+      half = E::widen(1) / 2.0;
+    }
+  });
+  return half;
+}
+
+}  // namespace
+
+Rounding<Bound>::Rounding(const AttentionFwd& problem, Arithmetic arithmetic, int64_t visible_keys) {
+  const bool terms = problem.softcap > 0 || problem.alibi || problem.bias.has_value();
+  d = static_cast<double>(problem.d) + 1;
+  folds_scale = arithmetic == Arithmetic::f32;
+  start_depth = folds_scale && !terms ? d : 0;
+  sum_depth = static_cast<double>(visible_keys) + 16;
+  // Keys are taken in groups of 512, and a row's reference maximum rises at most once in each.
+  rescales = static_cast<double>(problem.sk / 512 + 2);
+  if (arithmetic == Arithmetic::bf16_dot) {
+    product_flush = kTiny;
+    probability_roundoff = unit_roundoff(DType::bf16);
+  }
+  output_roundoff = problem.o_type == DType::f32 ? 0 : unit_roundoff(problem.o_type);
+  output_flush = std::max(smallest_half(problem.o_type), kTiny);
+}
+
+ReferenceHead::ReferenceHead(const AttentionFwd& problem, const AttentionFwdArgs& args, int64_t n, int64_t key_head)
+    : problem_(problem), args_(args), n_(n) {
+  const int64_t sk = problem.key_length(n);
+  k_.resize(static_cast<size_t>(sk * problem.d));
+  v_.resize(static_cast<size_t>(sk * problem.dv));
+  for (int64_t key = 0; key < sk; ++key) {
+    widen(problem.k_type, element(args.k, problem.k_type, problem.k_offset(n, key, key_head)), problem.d, &k_[key * problem.d]);
+    widen(problem.v_type, element(args.v, problem.v_type, problem.v_offset(n, key, key_head)), problem.dv, &v_[key * problem.dv]);
+  }
+}
+
+ReferenceHead::Query ReferenceHead::query(int64_t head, int64_t row) const {
+  const AttentionFwd& p = problem_;
+  const Frame frame = p.frame(n_, head);
+  Query query;
+  query.q.resize(static_cast<size_t>(p.d));
+  widen(p.q_type, element(args_.q, p.q_type, p.q_offset(n_, row, head)), p.d, query.q.data());
+  for (int64_t key = 0; key < frame.sk; ++key) {
+    if (p.mask.keep(frame, row, key)) query.keys.push_back(key);
+  }
+  RowInputs& in = query.inputs;
+  in.d = p.d;
+  in.dv = p.dv;
+  in.k = k_.data();
+  in.v = v_.data();
+  in.scale = p.effective_scale();
+  in.softcap = p.softcap;
+  if (p.alibi) in.slope = args_.alibi_slopes[p.alibi_per_batch ? n_ * p.hq + head : head];
+  in.position = frame.key_position(row);
+  if (p.bias) in.bias = args_.bias + p.bias_offset(n_, head, row);
+  if (p.sink) in.sink = args_.sink[head];
+  return query;
+}
+
+OutputRow<double> ReferenceHead::exact_row(int64_t head, int64_t row) const {
+  Query each = query(head, row);
+  each.inputs.q = each.q.data();
+  each.inputs.keys = &each.keys;
+  return attention_row<double>(each.inputs, Rounding<double>());
+}
+
+ReferenceRow ReferenceHead::row(Arithmetic arithmetic, int64_t head, int64_t row) const {
+  Query each = query(head, row);
+  each.inputs.q = each.q.data();
+  each.inputs.keys = &each.keys;
+  const auto computed =
+      attention_row<Bound>(each.inputs, Rounding<Bound>(problem_, arithmetic, static_cast<int64_t>(each.keys.size())));
+  const auto bound_of = [](Bound x) {
+    return std::isfinite(x.value) && x.error >= 0 ? x.error : std::numeric_limits<double>::infinity();
+  };
+  ReferenceRow result;
+  for (const Bound& o : computed.o) {
+    result.o.push_back(o.value);
+    result.o_bound.push_back(bound_of(o));
+  }
+  result.lse = computed.lse.value;
+  result.lse_bound = bound_of(computed.lse);
+  return result;
+}
+
+ReferenceRow reference_row(const AttentionFwd& problem, const AttentionFwdArgs& args, Arithmetic arithmetic, int64_t n, int64_t head,
+                           int64_t row) {
+  return ReferenceHead(problem, args, n, head / problem.group()).row(arithmetic, head, row);
+}
+
+}  // namespace attend
