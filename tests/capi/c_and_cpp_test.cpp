@@ -5,27 +5,13 @@
 
 #include <array>
 #include <attend/attend.hpp>
-#include <cstdlib>
 #include <functional>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
+#include "tests/capi/counted_new.hpp"
 #include "verify/verify.hpp"
-
-namespace {
-// Counted in this program only: what a run allocates with operator new on the calling thread.
-thread_local int64_t allocations = 0;
-}  // namespace
-
-void* operator new(size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace attend {
 namespace {
@@ -298,9 +284,9 @@ TEST(Capi, run_allocates_nothing) {
   ASSERT_EQ(attend_attention_fwd_plan_query(c_plan.get(), &info), ATTEND_OK);
   std::vector<std::byte> workspace(info.workspace_bytes + 1);
   const attend_attention_fwd_args args = c_args(inputs.args());
-  const int64_t before = allocations;
+  const int64_t before = allocations_of_this_thread();
   const attend_status status = attend_attention_fwd_run(c_plan.get(), &args, workspace.data(), info.workspace_bytes);
-  const int64_t during = allocations - before;
+  const int64_t during = allocations_of_this_thread() - before;
   EXPECT_EQ(status, ATTEND_OK) << attend_last_error_message();
   EXPECT_EQ(during, 0);
   EXPECT_GT(before, 0);  // the counter counts

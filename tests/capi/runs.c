@@ -134,7 +134,21 @@ static void one_after_the_other(void* self, int workers, void (*task)(void* arg,
   for (int worker = workers - 1; worker >= 0; --worker) task(arg, worker);
 }
 
+/* Long enough for several workers: 300 queries and keys. */
+static attend_attention_fwd_plan* make_long_plan(const attend_plan_options* options) {
+  attend_attention_fwd* problem = NULL;
+  attend_attention_fwd_plan* plan = NULL;
+  EXPECT_OK(attend_attention_fwd_create_from_text(
+      "attention_fwd b=1 hq=2 hk=1 sq=300 sk=300 d=16 dtype=f32 mask=causal", &problem));
+  EXPECT_OK(attend_attention_fwd_plan_create(problem, options, &plan));
+  attend_attention_fwd_destroy(problem);
+  return plan;
+}
+
 static void executor_is_used_and_bits_stay(void) {
+  static float long_q[300 * 2 * 16], long_k[300 * 16], long_o[2][300 * 2 * 16];
+  for (int i = 0; i < 300 * 2 * 16; ++i) long_q[i] = sinf((float)i);
+  for (int i = 0; i < 300 * 16; ++i) long_k[i] = cosf(2 * (float)i);
   struct calls calls = {0, 0};
   attend_executor executor = attend_executor_init();
   executor.parallel = one_after_the_other;
@@ -142,14 +156,20 @@ static void executor_is_used_and_bits_stay(void) {
   executor.workers = 3;
   attend_plan_options options = attend_plan_options_init();
   options.executor = &executor;
-  attend_attention_fwd_plan* plan = make_plan(&options);
+  attend_attention_fwd_plan* plans[2] = {make_long_plan(NULL), make_long_plan(&options)};
   memset(&executor, 0, sizeof executor); /* the plan has a copy */
-  memset(other_o, 0xff, sizeof other_o);
-  const attend_attention_fwd_args args = make_args(other_o, other_lse);
-  EXPECT_OK(attend_attention_fwd_run_alloc(plan, &args));
-  EXPECT(calls.workers <= 3);
-  EXPECT(memcmp(o, other_o, sizeof o) == 0);
-  attend_attention_fwd_plan_destroy(plan);
+  memset(long_o[1], 0xff, sizeof long_o[1]);
+  for (int i = 0; i < 2; ++i) {
+    attend_attention_fwd_args args = attend_attention_fwd_args_init();
+    args.q = long_q;
+    args.k = args.v = long_k;
+    args.o = long_o[i];
+    EXPECT(calls.made == 0);
+    EXPECT_OK(attend_attention_fwd_run_alloc(plans[i], &args));
+    attend_attention_fwd_plan_destroy(plans[i]);
+  }
+  EXPECT(calls.made >= 1 && calls.workers >= 2 && calls.workers <= 3);
+  EXPECT(memcmp(long_o[0], long_o[1], sizeof long_o[0]) == 0);
 }
 
 static void asked_kernel_is_taken(void) {
