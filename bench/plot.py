@@ -165,7 +165,7 @@ def length_points(records):
     return panels
 
 
-STYLES = {"attend f32": ("#1f77b4", "o", "-"), "attend bf16": ("#d62728", "s", "-"), "attend f16": ("#2ca02c", "^", "-"),
+STYLES = {"attend f32": ("#1f77b4", "o", "-"), "attend bf16": ("#d62728", "s", "-"), "attend f16": ("#2ca02c", "^", "-."),
           "attend f32 (AVX2)": ("#17becf", "v", ":"), "openblas unfused f32": ("#7f7f7f", "x", "-")}
 
 

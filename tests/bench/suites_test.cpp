@@ -23,7 +23,9 @@ TEST(bench_suites, every_line_is_a_problem) {
         EXPECT_GT(bar.limit, 0) << bar.what;
         EXPECT_FALSE(bar.what.empty());
         EXPECT_EQ(bar.against.has_value(), bar.kind == Bar::Kind::rate || bar.kind == Bar::Kind::time) << bar.what;
-        if (bar.against) EXPECT_TRUE(AttentionFwd::parse(bar.against->problem).ok()) << bar.against->problem;
+        if (bar.against) {
+          EXPECT_TRUE(AttentionFwd::parse(bar.against->problem).ok()) << bar.against->problem;
+        }
       }
     }
   }
@@ -49,9 +51,15 @@ TEST(bench_suites, sparse_lines_leave_out_what_they_say) {
     ASSERT_TRUE(problem.ok());
     const double pairs = static_cast<double>(problem->b * problem->hq * problem->sq * problem->sk);
     const double visible = static_cast<double>(problem->cost().visible_pairs) / pairs;
-    if (line.group.find("block-sparse 75") != std::string::npos) EXPECT_NEAR(visible, 0.25, 0.03) << line.subject.problem;
-    if (line.group.find("block-sparse 90") != std::string::npos) EXPECT_NEAR(visible, 0.10, 0.03) << line.subject.problem;
-    if (line.group.ends_with(" causal")) EXPECT_NEAR(visible, 0.5, 0.01) << line.subject.problem;
+    if (line.group.find("block-sparse 75") != std::string::npos) {
+      EXPECT_NEAR(visible, 0.25, 0.03) << line.subject.problem;
+    }
+    if (line.group.find("block-sparse 90") != std::string::npos) {
+      EXPECT_NEAR(visible, 0.10, 0.03) << line.subject.problem;
+    }
+    if (line.group.ends_with(" causal")) {
+      EXPECT_NEAR(visible, 0.5, 0.01) << line.subject.problem;
+    }
   }
 }
 
