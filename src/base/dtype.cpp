@@ -23,7 +23,7 @@ Result<DType> parse_dtype(std::string_view text) {
   names += names.empty() ? #name : ", " #name;
 #include <attend/dtypes.def>
 #undef ATTEND_DTYPE
-  return invalid_argument("dtype is " + quoted(text) + ", expected one of " + names);
+  return invalid_argument("dtype is " + in_quotes(text) + ", expected one of " + names);
 }
 
 void widen(DType type, const void* from, int64_t n, float* to) {

@@ -32,7 +32,7 @@ std::string print_number(T value) {
 }
 
 /// Text for an error message: in quotes, cut after 40 characters, what is not printable as `?`.
-inline std::string quoted(std::string_view text) {
+inline std::string in_quotes(std::string_view text) {
   constexpr size_t kLongest = 40;
   std::string out = "\"";
   for (const char c : text.substr(0, kLongest)) out += c >= ' ' && c <= '~' ? c : '?';

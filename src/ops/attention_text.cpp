@@ -35,7 +35,7 @@ class Line {
       text.remove_prefix(std::min(end + 1, text.size()));
       if (word.empty()) continue;
       if (first) {
-        if (word != kOperation) fail("operation", quoted(word), std::string(kOperation));
+        if (word != kOperation) fail("operation", in_quotes(word), std::string(kOperation));
         first = false;
       } else {
         store(word);
@@ -60,19 +60,19 @@ class Line {
   int64_t integer(Key key, int64_t otherwise) {
     if (!has(key)) return otherwise;
     const auto value = parse_number<int64_t>(values_[key]);
-    if (!value) fail(kNames[key], quoted(values_[key]), "an integer");
+    if (!value) fail(kNames[key], in_quotes(values_[key]), "an integer");
     return value.value_or(otherwise);
   }
 
   double number(Key key) {
     const auto value = parse_number<double>(values_[key]);
-    if (!value) fail(kNames[key], quoted(values_[key]), "a number");
+    if (!value) fail(kNames[key], in_quotes(values_[key]), "a number");
     return value.value_or(0);
   }
 
   bool flag(Key key) {
     if (!has(key)) return false;
-    if (values_[key] != "0" && values_[key] != "1") fail(kNames[key], quoted(values_[key]), "0 or 1");
+    if (values_[key] != "0" && values_[key] != "1") fail(kNames[key], in_quotes(values_[key]), "0 or 1");
     return values_[key] == "1";
   }
 
@@ -83,7 +83,7 @@ class Line {
     while (!rest.empty() && status_.ok()) {
       const std::string_view item = cut(rest, ',');
       const auto value = parse_number<int64_t>(item);
-      if (!value) fail(kNames[key], quoted(item), "integers joined by commas");
+      if (!value) fail(kNames[key], in_quotes(item), "integers joined by commas");
       values.push_back(value.value_or(0));
     }
     return values;
@@ -94,11 +94,11 @@ class Line {
     const size_t equals = word.find('=');
     const std::string_view name = word.substr(0, equals);
     const auto at = std::find(kNames.begin(), kNames.end(), name);
-    if (equals == std::string_view::npos) return fail("field", quoted(word), "key=value");
+    if (equals == std::string_view::npos) return fail("field", in_quotes(word), "key=value");
     if (at == kNames.end()) {
       std::string known;
       for (const std::string_view each : kNames) known.append(known.empty() ? "" : ", ").append(each);
-      return fail("field", quoted(name), "one of " + known);
+      return fail("field", in_quotes(name), "one of " + known);
     }
     const size_t key = static_cast<size_t>(at - kNames.begin());
     if (present_[key]) return fail(name, "given twice", "one value");
@@ -140,7 +140,7 @@ std::vector<std::string_view> read_parts(Line& line, Key key, std::string_view t
     parts.push_back(cut(text, ','));
   }
   if (parts.size() == 1) parts.resize(n, parts[0]);
-  if (parts.size() != n) line.fail(kNames[key], quoted(line.text(key)), "1 or " + print_number(n) + " values joined by commas");
+  if (parts.size() != n) line.fail(kNames[key], in_quotes(line.text(key)), "1 or " + print_number(n) + " values joined by commas");
   parts.resize(n);
   return parts;
 }
@@ -151,10 +151,10 @@ void read_sizes(Line& line, AttentionFwd& p) {
   }
   const Key k_lengths = line.has(kSk) ? kSk : kSq;
   const bool ragged_q = line.is_list(kSq), ragged_k = line.is_list(k_lengths);
-  if (line.has(kOffsets) && !ragged_q && !ragged_k) line.fail("offsets", quoted(line.text(kOffsets)), "lists of lengths in sq or sk");
+  if (line.has(kOffsets) && !ragged_q && !ragged_k) line.fail("offsets", in_quotes(line.text(kOffsets)), "lists of lengths in sq or sk");
   const auto widths = read_parts(line, kOffsets, line.has(kOffsets) ? line.text(kOffsets) : "int32", 2);
   for (const std::string_view width : widths) {
-    if (width != "int32" && width != "int64") line.fail("offsets", quoted(width), "int32 or int64");
+    if (width != "int32" && width != "int64") line.fail("offsets", in_quotes(width), "int32 or int64");
   }
   if (!line.status().ok()) return;
   if (ragged_q) p.cu_q = read_lengths(line, kSq, widths[0] == "int64", p.sq);
@@ -208,14 +208,14 @@ void read_strides(Line& line, AttentionFwd& p) {
   Layout layout = Layout::bshd;
   if (line.has(kLayout)) {
     const auto at = std::find(kLayoutNames.begin(), kLayoutNames.end(), line.text(kLayout));
-    if (at == kLayoutNames.end()) return line.fail("layout", quoted(line.text(kLayout)), "bshd, bhsd or thd");
+    if (at == kLayoutNames.end()) return line.fail("layout", in_quotes(line.text(kLayout)), "bshd, bhsd or thd");
     layout = kLayouts[static_cast<size_t>(at - kLayoutNames.begin())];
   }
   for (const Tensor4& each : tensors(p, layout)) {
     p.*each.strides = each.dense;
     if (!line.has(each.key)) continue;
     const std::vector<int64_t> found = line.integers(each.key);
-    if (found.size() != 3) return line.fail(kNames[each.key], quoted(line.text(each.key)), "batch,row,head");
+    if (found.size() != 3) return line.fail(kNames[each.key], in_quotes(line.text(each.key)), "batch,row,head");
     p.*each.strides = {found[0], found[1], found[2]};
   }
 }
@@ -235,7 +235,7 @@ void read_terms(Line& line, AttentionFwd& p) {
   for (const char c : line.text(kBias)) {
     const auto at = std::find_if(letters.begin(), letters.end(), [c](const auto& each) { return each.first == c; });
     if (at == letters.end() || (*p.bias).*(at->second)) {
-      return line.fail("bias", quoted(line.text(kBias)), "1, or each of b, h and q at most once");
+      return line.fail("bias", in_quotes(line.text(kBias)), "1, or each of b, h and q at most once");
     }
     (*p.bias).*(at->second) = true;
   }

@@ -24,7 +24,7 @@ Result<Mask> parse_one(std::string_view text, const AttentionFwd& problem, int64
   names += ", " #name;
 #include <attend/mask/masks.def>
 #undef ATTEND_MASK
-  return wrong_argument("mask", quoted(kind), "one of " + names);
+  return wrong_argument("mask", in_quotes(kind), "one of " + names);
 }
 
 }  // namespace

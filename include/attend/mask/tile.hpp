@@ -59,7 +59,8 @@ template <class M>
 ATTEND_HD constexpr TileClass interval_classify(const M& mask, const Frame& frame, Range q, Range k) {
   if (q.empty() || k.empty()) return TileClass::skip;
   const Range first = mask.keys(frame, q.begin), last = mask.keys(frame, q.end - 1);
-  if (k.end <= first.begin || k.begin >= last.end) return TileClass::skip;
+  // No row begins before the first one or ends after the last one; where the last ends before the first begins, all are empty.
+  if (k.end <= first.begin || k.begin >= last.end || last.end <= first.begin) return TileClass::skip;
   if (k.begin >= last.begin && k.end <= first.end) return TileClass::full;
   return TileClass::partial;
 }

@@ -131,7 +131,7 @@ void read_term(TermReader& in, const AttentionFwd& problem, BlockSparse& term) {
   const std::string_view whole = tiles;
   const auto q_tile = parse_number<int64_t>(cut(tiles, 'x')), k_tile = parse_number<int64_t>(tiles);
   if (!q_tile || !k_tile || *q_tile < 1 || *k_tile < 1 || *q_tile > kMaxExtent || *k_tile > kMaxExtent) {
-    in.fail("tile", quoted(whole), "rows x keys as in 64x64, each 1 to 2147483647");
+    in.fail("tile", in_quotes(whole), "rows x keys as in 64x64, each 1 to 2147483647");
     return;
   }
   term.q_tile = *q_tile;
@@ -171,7 +171,7 @@ void read_term(TermReader& in, const AttentionFwd& problem, BlockSparse& term) {
         while (!items.empty()) {
           const std::string_view item = cut(items, ',');
           const auto column = parse_number<int32_t>(item);
-          if (!column) in.fail("columns", quoted(item), "integers joined by commas");
+          if (!column) in.fail("columns", in_quotes(item), "integers joined by commas");
           columns.push_back(column.value_or(0));
         }
         row_ptr.push_back(static_cast<int64_t>(columns.size()));
@@ -180,6 +180,13 @@ void read_term(TermReader& in, const AttentionFwd& problem, BlockSparse& term) {
   }
   term.row_ptr = {std::move(row_ptr), recipe};
   term.columns = {std::move(columns), std::move(recipe)};
+}
+
+std::string draw_term(const BlockSparse&, Rng& rng, const AttentionFwd& problem) {
+  const int64_t q_tile = 1 + rng.below(problem.sq + 2), k_tile = 1 + rng.below(problem.sk + 2);
+  return ":" + print_number(q_tile) + "x" + print_number(k_tile) + ":random:" +
+         print_number(static_cast<double>(rng.below(5)) / 4) + ":" + print_number(rng.next()) +
+         (rng.below(2) == 0 ? ":perhead" : "");
 }
 
 }  // namespace attend

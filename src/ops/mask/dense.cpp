@@ -117,11 +117,16 @@ void read_term(TermReader& in, const AttentionFwd& problem, Dense& term) {
     if (c == '0' || c == '1') {
       allow.push_back(c == '1');
     } else if (c != '/' || !row_ends) {
-      in.fail("allow", quoted({&c, 1}), "0 and 1, and / after every sk = " + print_number(term.sk));
+      in.fail("allow", in_quotes({&c, 1}), "0 and 1, and / after every sk = " + print_number(term.sk));
       return;
     }
   }
   term.allow = std::move(allow);
+}
+
+std::string draw_term(const Dense&, Rng& rng, const AttentionFwd&) {
+  return ":random:" + print_number(static_cast<double>(rng.below(5)) / 4) + ":" + print_number(rng.next()) +
+         (rng.below(2) == 0 ? ":perbatch" : "") + (rng.below(2) == 0 ? ":perhead" : "");
 }
 
 }  // namespace attend

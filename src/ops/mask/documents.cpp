@@ -54,4 +54,15 @@ void read_term(TermReader& in, const AttentionFwd& problem, Documents& term) {
   term.offsets = {std::move(offsets), std::move(recipe)};
 }
 
+std::string draw_term(const Documents&, Rng& rng, const AttentionFwd& problem) {
+  switch (rng.below(3)) {
+    case 0: return ":every:" + print_number(1 + rng.below(problem.sk + 2));
+    case 1: return ":random:" + print_number(1 + rng.below(5)) + ":" + print_number(rng.next());
+    default: break;
+  }
+  std::vector<int64_t> offsets{0};  // may end before the last key, and behind it
+  for (int64_t i = rng.below(4); i > 0; --i) offsets.push_back(offsets.back() + rng.below(problem.sk + 2));
+  return print_term(Documents{std::move(offsets)});
+}
+
 }  // namespace attend

@@ -49,15 +49,27 @@ void read_term(TermReader& in, const AttentionFwd& problem, Padding& term) {
   while (in.status().ok() && !text.empty()) {
     const std::string_view item = cut(text, ',');
     const size_t dots = item.find("..");
-    if (with_begin != (dots != std::string_view::npos)) in.fail("end", quoted(item), "begin..end for every sequence or for none");
+    if (with_begin != (dots != std::string_view::npos)) in.fail("end", in_quotes(item), "begin..end for every sequence or for none");
     const auto first = parse_number<int64_t>(with_begin ? item.substr(0, dots) : std::string_view("0"));
     const auto last = parse_number<int64_t>(with_begin && dots != std::string_view::npos ? item.substr(dots + 2) : item);
-    if (!first || !last) in.fail("end", quoted(item), "an integer or begin..end");
+    if (!first || !last) in.fail("end", in_quotes(item), "an integer or begin..end");
     if (with_begin) begin.push_back(first.value_or(0));
     end.push_back(last.value_or(0));
   }
   term.begin = std::move(begin);
   term.end = std::move(end);
+}
+
+std::string draw_term(const Padding&, Rng& rng, const AttentionFwd& problem) {
+  if (rng.below(3) == 0) return ":random:" + print_number(rng.next());
+  const bool with_begin = rng.below(2) == 0;
+  std::vector<int64_t> begin, end;
+  for (int64_t n = 0; n < problem.b; ++n) {
+    if (with_begin) begin.push_back(rng.below(problem.sk + 1));
+    const int64_t from = with_begin ? begin.back() : 0;
+    end.push_back(from + rng.below(problem.sk - from + 1));
+  }
+  return print_term(Padding{std::move(begin), std::move(end)});
 }
 
 }  // namespace attend

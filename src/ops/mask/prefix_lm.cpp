@@ -32,4 +32,11 @@ void read_term(TermReader& in, const AttentionFwd& problem, PrefixLm& term) {
   term.prefix = {std::move(prefix), "random:" + print_number(seed)};
 }
 
+std::string draw_term(const PrefixLm&, Rng& rng, const AttentionFwd& problem) {
+  if (rng.below(2) == 0) return ":random:" + print_number(rng.next());
+  std::vector<int64_t> prefix(static_cast<size_t>(rng.below(2) == 0 ? problem.b : 1));
+  for (int64_t& n : prefix) n = rng.below(problem.sk + 3);
+  return print_term(PrefixLm{std::move(prefix)});
+}
+
 }  // namespace attend

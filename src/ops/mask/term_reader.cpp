@@ -31,7 +31,7 @@ int64_t TermReader::integer(std::string_view field) {
   const std::string_view text = word(field);
   if (!status_.ok()) return 0;
   const auto value = parse_number<int64_t>(text);
-  if (!value) fail(field, quoted(text), "an integer");
+  if (!value) fail(field, in_quotes(text), "an integer");
   return value.value_or(0);
 }
 
@@ -39,7 +39,7 @@ double TermReader::number(std::string_view field) {
   const std::string_view text = word(field);
   if (!status_.ok()) return 0;
   const auto value = parse_number<double>(text);
-  if (!value) fail(field, quoted(text), "a number");
+  if (!value) fail(field, in_quotes(text), "a number");
   return value.value_or(0);
 }
 
@@ -49,7 +49,7 @@ std::vector<int64_t> TermReader::integers(std::string_view field) {
   while (status_.ok() && !text.empty()) {
     const std::string_view item = cut(text, ',');
     const auto value = parse_number<int64_t>(item);
-    if (!value) fail(field, quoted(item), "integers joined by commas");
+    if (!value) fail(field, in_quotes(item), "integers joined by commas");
     values.push_back(value.value_or(0));
   }
   return values;
@@ -72,7 +72,7 @@ void TermReader::fail(std::string_view field, std::string_view found, std::strin
 }
 
 void TermReader::finish() {
-  if (more()) fail("fields", quoted(rest_) + " more", "the end of the term");
+  if (more()) fail("fields", in_quotes(rest_) + " more", "the end of the term");
 }
 
 RandomRecipe RandomRecipe::read(TermReader& in) {
@@ -88,7 +88,7 @@ RandomRecipe RandomRecipe::read_seed(TermReader& in) {
   const std::string_view text = in.word("seed");
   if (!in.status().ok()) return recipe;
   const auto value = parse_number<uint64_t>(text);
-  if (!value) in.fail("seed", quoted(text), "an unsigned 64-bit integer");
+  if (!value) in.fail("seed", in_quotes(text), "an unsigned 64-bit integer");
   recipe.seed = value.value_or(0);
   return recipe;
 }

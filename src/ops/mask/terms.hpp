@@ -16,7 +16,9 @@ namespace attend {
   /* What follows the name in the text form: `:512:0`. */                                                     \
   std::string print_term(const Type& term);                                                                   \
   /* Reads it back; errors stay in the reader. Sizes and lengths of the Problem are already set and checked. */ \
-  void read_term(TermReader& in, const AttentionFwd& problem, Type& term);
+  void read_term(TermReader& in, const AttentionFwd& problem, Type& term);                                    \
+  /* A random term in the text form of print_term, at the edges of the Problem's sizes: what tests draw from. */ \
+  std::string draw_term(const Type&, Rng& rng, const AttentionFwd& problem);
 #include <attend/mask/masks.def>
 #undef ATTEND_MASK
 

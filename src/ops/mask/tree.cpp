@@ -156,10 +156,15 @@ void read_term(TermReader& in, const AttentionFwd& problem, Tree& term) {
   for (int64_t i = 0; i < items && in.status().ok(); ++i) {
     const std::string_view item = cut(text, ',');
     if (!read_hex(item, bits.data() + i * term.words(), term.words())) {
-      in.fail("bits", quoted(item), "hexadecimal digits for " + print_number(term.size) + " bits");
+      in.fail("bits", in_quotes(item), "hexadecimal digits for " + print_number(term.size) + " bits");
     }
   }
   term.bits = std::move(bits);
+}
+
+std::string draw_term(const Tree&, Rng& rng, const AttentionFwd& problem) {
+  return ":" + print_number(rng.below(problem.sk + 1)) + ":random:" + print_number(rng.next()) +
+         (rng.below(2) == 0 ? ":perbatch" : "");
 }
 
 }  // namespace attend

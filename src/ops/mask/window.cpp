@@ -18,4 +18,9 @@ void read_term(TermReader& in, const AttentionFwd&, Window& term) {
   term.right = in.integer("right");
 }
 
+std::string draw_term(const Window&, Rng& rng, const AttentionFwd& problem) {
+  const int64_t left = rng.below(problem.sk + 3) - 1, right = rng.below(problem.sk + 3) - 1;
+  return print_term(Window{left, right});
+}
+
 }  // namespace attend
