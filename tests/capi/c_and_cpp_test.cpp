@@ -292,6 +292,69 @@ TEST(Capi, run_allocates_nothing) {
   EXPECT_GT(before, 0);  // the counter counts
 }
 
+/// Runs the call with its first allocation failing, its second, and so on, until it is through without a failure. It
+/// must say that it is out of memory, or succeed all the same (a sort can do without its buffer). Returns how often it
+/// said so.
+int64_t out_of_memory_answers(const std::function<attend_status()>& call) {
+  int64_t answers = 0;
+  for (int64_t after = 0;; ++after) {
+    const int64_t before = allocations_of_this_thread();
+    fail_allocation(after);
+    const attend_status status = call();
+    fail_allocation(-1);
+    if (allocations_of_this_thread() - before <= after) {
+      EXPECT_EQ(status, ATTEND_OK) << attend_last_error_message();
+      return answers;
+    }
+    if (status == ATTEND_OK) continue;
+    ++answers;
+    EXPECT_EQ(status, ATTEND_OUT_OF_MEMORY) << "allocation " << after << ": " << attend_last_error_message();
+    const std::string message = attend_last_error_message();
+    EXPECT_TRUE(message.find("memory") != message.npos || message.find("allocate") != message.npos) << message;
+  }
+}
+
+// No handle then, and (under AddressSanitizer) no leak.
+TEST(Capi, out_of_memory_is_a_status) {
+  const std::vector<attend_mask_term> terms = {padding(true), sparse(kRowPtr, kColumns, 0)};
+  const attend_attention_fwd_desc desc = masked_desc(terms);
+  const auto create = [&] {
+    attend_attention_fwd* problem = nullptr;
+    const attend_status status = attend_attention_fwd_create(&desc, &problem);
+    EXPECT_EQ(problem == nullptr, status != ATTEND_OK);
+    attend_attention_fwd_destroy(problem);
+    return status;
+  };
+  EXPECT_GT(out_of_memory_answers(create), 6);
+
+  const CProblem problem = make(desc);
+  const std::string text = text_of(problem);
+  const auto parse = [&] {
+    attend_attention_fwd* parsed = nullptr;
+    const attend_status status = attend_attention_fwd_create_from_text(text.c_str(), &parsed);
+    EXPECT_EQ(parsed == nullptr, status != ATTEND_OK);
+    attend_attention_fwd_destroy(parsed);
+    return status;
+  };
+  EXPECT_GT(out_of_memory_answers(parse), 6);
+
+  attend_plan_options options = attend_plan_options_init();
+  options.threads = 1;
+  const auto plan = [&] {
+    attend_attention_fwd_plan* planned = nullptr;
+    const attend_status status = attend_attention_fwd_plan_create(problem.get(), &options, &planned);
+    EXPECT_EQ(planned == nullptr, status != ATTEND_OK);
+    attend_attention_fwd_plan_destroy(planned);
+    return status;
+  };
+  EXPECT_GT(out_of_memory_answers(plan), 2);
+
+  const CPlan planned = make_plan(problem, &options);
+  verify::Inputs inputs = verify::Inputs::make(masked_problem());
+  const attend_attention_fwd_args args = c_args(inputs.args());
+  EXPECT_GT(out_of_memory_answers([&] { return attend_attention_fwd_run_alloc(planned.get(), &args); }), 0);
+}
+
 TEST(Capi, reasons_are_those_of_the_plan) {
   const AttentionFwd problem = masked_problem();
   const CProblem c_problem = make(problem.text());
