@@ -36,14 +36,15 @@ void run_one(const std::string& input) {
   LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(input.data()), input.size());
 }
 
-/// One to four of: other bytes, bits, numbers at the edges, cuts, repetitions, pieces of another input.
+/// One, seldom up to four, of: other bytes, digits, bits, numbers at the edges, cuts, repetitions, pieces of another
+/// input.
 std::string mutated(std::string input, const std::vector<std::string>& all, Rng& rng) {
   const auto below = [&](size_t n) {
     return static_cast<size_t>(rng.below(static_cast<int64_t>(std::max<size_t>(n, 1))));
   };
-  for (int64_t round = rng.below(4); round >= 0; --round) {
+  for (int64_t round = rng.below(2) * rng.below(4); round >= 0; --round) {
     const size_t at = below(input.size() + 1), length = below(std::min<size_t>(input.size() - at, 32) + 1);
-    switch (rng.below(8)) {
+    switch (rng.below(10)) {
       case 0:
         if (at < input.size()) input[at] = static_cast<char>(rng.next());
         break;
@@ -71,6 +72,12 @@ std::string mutated(std::string input, const std::vector<std::string>& all, Rng&
         input.replace(at, length, other.substr(below(other.size() + 1), below(64)));
         break;
       }
+      case 8:
+      case 9:  // what is mostly text stays mostly valid
+        if (const size_t digit = input.find_first_of("0123456789", at); digit != std::string::npos) {
+          input[digit] = static_cast<char>('0' + rng.below(10));
+        }
+        break;
       case 7: input.resize(at); break;
     }
   }

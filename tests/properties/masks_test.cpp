@@ -154,17 +154,20 @@ TEST_P(MaskProperty, split_and_merged_keys_equal_the_whole) {
         }
         EXPECT_LE(std::fabs(largest + std::log(sum) - whole.lse), 2 * whole.lse_bound)
             << problem.text() << ", row " << row;
-        for (int64_t c = 0; c < problem.dv; ++c) {
-          double merged = 0, bound = whole.o_bound[c];
-          for (const Evaluation* part : {&low, &high}) {
-            const ReferenceRow exact = reference_row(part->problem, args, part->planned.arithmetic(), 0, 1, row);
-            if (std::isinf(exact.lse)) continue;
-            const double weight = std::exp(part->lse(0, 1, row) - largest) / sum;
-            merged += weight * part->o(0, 1, row, c);
+        std::vector<double> merged(problem.dv, 0.0), bound = whole.o_bound;
+        for (const Evaluation* part : {&low, &high}) {
+          const ReferenceRow exact = reference_row(part->problem, args, part->planned.arithmetic(), 0, 1, row);
+          if (std::isinf(exact.lse)) continue;
+          const double weight = std::exp(part->lse(0, 1, row) - largest) / sum;
+          for (int64_t c = 0; c < problem.dv; ++c) {
+            merged[c] += weight * part->o(0, 1, row, c);
             // First order: the part's own error, and that of its weight.
-            bound += weight * (exact.o_bound[c] + exact.lse_bound * std::fabs(exact.o[c] - whole.o[c]));
+            bound[c] += weight * (exact.o_bound[c] + exact.lse_bound * std::fabs(exact.o[c] - whole.o[c]));
           }
-          EXPECT_LE(std::fabs(merged - whole.o[c]), bound) << problem.text() << ", row " << row << ", column " << c;
+        }
+        for (int64_t c = 0; c < problem.dv; ++c) {
+          EXPECT_LE(std::fabs(merged[c] - whole.o[c]), bound[c])
+              << problem.text() << ", row " << row << ", column " << c;
         }
       }
     }
