@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capi/error.hpp"
 
+#include <cstdio>
 #include <cstring>
 
 namespace attend::capi {
@@ -23,9 +24,8 @@ void keep(const char* message) noexcept {
 
 attend_status fail(StatusCode code, const char* message) noexcept {
   if (code == StatusCode::out_of_memory) {
-    char text[256] = "";
-    std::strncat(text, message, sizeof text - 1 - sizeof ": out of memory");
-    std::strcat(text, ": out of memory");
+    char text[256];
+    std::snprintf(text, sizeof text, "%s: out of memory", message);
     keep(text);
   } else {
     keep(message);

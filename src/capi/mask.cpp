@@ -179,7 +179,7 @@ Status read_mask(std::string_view operation, const attend_mask_term* terms, int6
   for (int64_t i = 0; i < count; ++i) {
     const std::string name = "desc.mask_terms[" + std::to_string(i) + "]";
     const auto* at = reinterpret_cast<const attend_mask_term*>(bytes + static_cast<size_t>(i) * stride);
-    attend_mask_term term;
+    attend_mask_term term = attend_mask_term_init(0);
     ATTEND_CAPI_TRY(read_struct(operation, name, at, &term));
     size_t size = 0;
     std::memcpy(&size, at, sizeof size);

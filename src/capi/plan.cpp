@@ -11,7 +11,7 @@ namespace attend::capi {
 namespace {
 
 Status read_executor(std::string_view operation, const attend_executor* from, Executor* to) {
-  attend_executor executor;
+  attend_executor executor = attend_executor_init();
   ATTEND_CAPI_TRY(read_struct(operation, "options.executor", from, &executor));
   ATTEND_CAPI_TRY(expect_zero(operation, "options.executor.reserved", executor.reserved, "reserved"));
   if (executor.parallel == nullptr) return refuse_null(operation, "options.executor.parallel", "a function");
@@ -26,7 +26,7 @@ Status read_executor(std::string_view operation, const attend_executor* from, Ex
 
 Status read_options(std::string_view operation, const attend_plan_options* from, Executor* executor, PlanOptions* to) {
   if (from == nullptr) return {};
-  attend_plan_options options;
+  attend_plan_options options = attend_plan_options_init();
   ATTEND_CAPI_TRY(read_struct(operation, "options", from, &options));
   ATTEND_CAPI_TRY(expect_zero(operation, "options.reserved", options.reserved, "reserved"));
   if (options.threads < 0) {
@@ -58,7 +58,7 @@ Status require(std::string_view operation, const char* argument, const void* poi
 /// NULL.
 Status read_args(std::string_view operation, const AttentionFwd& problem, const attend_attention_fwd_args* from,
                  AttentionFwdArgs* to) {
-  attend_attention_fwd_args args;
+  attend_attention_fwd_args args = attend_attention_fwd_args_init();
   ATTEND_CAPI_TRY(read_struct(operation, "args", from, &args));
   const bool rows = any_rows(problem, problem.cu_q, problem.sq), keys = any_rows(problem, problem.cu_k, problem.sk);
   const auto tensor = [](DType type, int64_t heads, int64_t columns) {

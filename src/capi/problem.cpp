@@ -222,7 +222,7 @@ attend_status attend_attention_fwd_create(const attend_attention_fwd_desc* desc,
   if (problem != nullptr) *problem = nullptr;
   return attend::capi::guarded(kOperation, [&]() -> Status {
     if (problem == nullptr) return attend::capi::refuse_null(kOperation, "problem", "where to put the handle");
-    attend_attention_fwd_desc read;
+    attend_attention_fwd_desc read = attend_attention_fwd_desc_init();
     ATTEND_CAPI_TRY(attend::capi::read_struct(kOperation, "desc", desc, &read));
     AttentionFwd asked;
     ATTEND_CAPI_TRY(attend::capi::read_desc(kOperation, read, &asked));
