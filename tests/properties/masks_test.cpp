@@ -206,6 +206,20 @@ TEST_P(MaskProperty, output_stays_within_the_kept_values) {
   }
 }
 
+TEST_P(MaskProperty, each_head_of_a_group_sees_its_own_tiles) {
+  // Tile columns of three heads over one key head: the first sees none, the others see different ends.
+  const auto problem =
+      AttentionFwd::parse(dense(1, 3, 1, 40, 300, 32).text() + " lse=1 mask=block_sparse:40x30:|9|0,4");
+  ASSERT_TRUE(problem.ok()) << problem.status().message();
+  const Evaluation run(*problem, options());
+  EXPECT_EQ(run.compare().first_failure, "");
+  for (int64_t row = 0; row < 40; ++row) {
+    EXPECT_EQ(run.o(0, 0, row, 0), 0);
+    EXPECT_NE(run.o(0, 1, row, 0), 0);
+    EXPECT_NE(run.o(0, 2, row, 0), 0);
+  }
+}
+
 TEST_P(MaskProperty, skipped_values_do_not_contaminate_their_tile) {
   // One NaN key and value in the middle of tiles that other rows see in part.
   for (size_t kind = 0; kind < mask_kinds().size(); ++kind) {
