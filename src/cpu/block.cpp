@@ -166,10 +166,18 @@ class Block {
     return keys.size() == kPanelKeys && mask_.classify(first_row, first_row + rows, keys) == TileClass::full;
   }
 
+  /// A tree, so that the additions do not wait for each other.
+  static float sum_of_lanes(const float* lanes) {
+    float s[kMaxLanes];
+    for (int i = 0; i < kMaxLanes; ++i) s[i] = lanes[i];
+    for (int half = kMaxLanes / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) s[i] += s[i + half];
+    return s[0];
+  }
+
   /// Divides by the sum, adds the sink, writes o and lse.
   void finish_row(int row) {
-    double sum = 0;
-    for (int lane = 0; lane < kMaxLanes; ++lane) sum += scratch_.sum[row * kMaxLanes + lane];
+    double sum = sum_of_lanes(scratch_.sum + row * kMaxLanes);
     double max = scratch_.max[row];
     const int64_t head = head_of(row);
     double factor = sum == 0 ? 0 : 1 / sum;
@@ -214,7 +222,7 @@ int64_t BlockScratch::place(const AttentionFwdKernel& kernel, const AttentionFwd
   int64_t used = 0;
   const auto take = [&](auto*& pointer, int64_t bytes) {
     if (base != nullptr) pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(base + used);
-    used += (bytes + 63) / 64 * 64;
+    used += align_up(bytes);
   };
   constexpr int64_t kScores = int64_t{kGroupPanels} * kStripeRows * kPanelKeys;
   take(q, kernel.q_bytes(kPaddedRows, static_cast<int32_t>(problem.d)));

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <vector>
 
 #include "cpu/isa.hpp"
 #include "cpu/parallel.hpp"
@@ -27,20 +28,20 @@ const cpu::PeakLoops* loops_of(const std::string& isa) {
   return nullptr;
 }
 
-/// Best of several passes that all threads make at the same time; `work` is what one thread does in one pass.
+/// Median rate of passes that all threads make at the same time; `pass` returns the work of one thread. The median, not the
+/// best: a boost that lasts a millisecond is no rate that a kernel could hold.
 template <class Pass>
-double best_rate(int threads, double seconds, const Pass& pass) {
-  double best = 0;
+double median_rate(int threads, double seconds, const Pass& pass) {
+  std::vector<double> rates;
   const auto start = std::chrono::steady_clock::now();
   do {
     const auto begin = std::chrono::steady_clock::now();
-    double work = 0;
-    std::atomic<double> total{0};
-    cpu::parallel_for(nullptr, threads, threads, [&](int64_t i, int) { total.fetch_add(pass(i)); });
-    work = total.load();
-    best = std::max(best, work / seconds_since(begin));
+    std::atomic<double> work{0};
+    cpu::parallel_for(nullptr, threads, threads, [&](int64_t i, int) { work.fetch_add(pass(i)); });
+    rates.push_back(work.load() / seconds_since(begin));
   } while (seconds_since(start) < seconds);
-  return best;
+  std::nth_element(rates.begin(), rates.begin() + rates.size() / 2, rates.end());
+  return rates[rates.size() / 2];
 }
 
 }  // namespace
@@ -63,8 +64,8 @@ double measure_peak(const std::string& isa, PeakKind kind, int threads, double s
   if (loops == nullptr || threads < 1) return 0;
   const auto loop = kind == PeakKind::fma_f32 ? loops->fma_f32 : loops->dot_bf16;
   if (loop == nullptr) return 0;
-  constexpr int64_t kIterations = 50000;  // about half a millisecond: long against fork and join, short against a lost time slice
-  return 1e-9 * best_rate(threads, seconds, [&](int64_t) {
+  constexpr int64_t kIterations = 100000;  // a few tenths of a millisecond: long against fork and join, short against a lost time slice
+  return 1e-9 * median_rate(threads, seconds, [&](int64_t) {
            double flops = 0;
            result_sink.store(loop(kIterations, &flops), std::memory_order_relaxed);
            return flops;
@@ -78,7 +79,7 @@ double measure_read_bandwidth(int threads, double seconds) {
   constexpr int64_t kFloats = int64_t{64} << 20;  // 256 MiB a thread
   const std::unique_ptr<float[]> data(new (std::nothrow) float[static_cast<size_t>(kFloats * threads)]());
   if (data == nullptr) return 0;
-  return 1e-9 * best_rate(threads, seconds, [&](int64_t i) {
+  return 1e-9 * median_rate(threads, seconds, [&](int64_t i) {
            result_sink.store(fastest->peaks->read(data.get() + i * kFloats, kFloats), std::memory_order_relaxed);
            return static_cast<double>(kFloats) * 4;
          });

@@ -9,15 +9,17 @@ namespace {
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-void add_tasks(WorkList& list, const AttentionFwd& problem, const Unit& unit, int64_t unit_index, int64_t block_rows,
-               int64_t head) {
+void add_tasks(WorkList& list, const AttentionFwd& problem, const Unit& unit, int64_t unit_index,
+               const WorkList::Shape& shape, int64_t head) {
   const int64_t fold = head < 0 ? problem.group() : 1;
   const Frame frame = problem.frame(unit.sequence, head < 0 ? unit.key_head * fold : head);
   const int64_t rows = frame.sq * fold;
-  // Equal blocks: 97 rows are 49 + 48, not 96 + 1.
-  const int64_t blocks = ceil_div(rows, block_rows);
+  // Blocks of whole stripes, as equal as can be: 108 rows are 60 + 48, not 96 + 12.
+  const int64_t stripes = ceil_div(rows, shape.stripe_rows);
+  const int64_t blocks = ceil_div(stripes, shape.block_rows / shape.stripe_rows);
   for (int64_t i = 0; i < blocks; ++i) {
-    const int64_t begin = i * rows / blocks, end = (i + 1) * rows / blocks;
+    const int64_t begin = i * stripes / blocks * shape.stripe_rows;
+    const int64_t end = std::min((i + 1) * stripes / blocks * shape.stripe_rows, rows);
     const Range span = problem.mask.key_span(frame, {begin / fold, ceil_div(end, fold)});
     const int64_t cost = (end - begin) * std::max<int64_t>(intersect(span, unit.keys).size(), 1);
     list.tasks.push_back({unit_index, head, begin, static_cast<int32_t>(end - begin), cost});
@@ -60,9 +62,9 @@ WorkList WorkList::make(const AttentionFwd& problem, const Shape& shape) {
       const int64_t unit_index = static_cast<int64_t>(list.units.size()) - 1;
       if (problem.group() > 1 && !list.folded) {
         for (int64_t i = 0; i < problem.group(); ++i)
-          add_tasks(list, problem, unit, unit_index, shape.block_rows, key_head * problem.group() + i);
+          add_tasks(list, problem, unit, unit_index, shape, key_head * problem.group() + i);
       } else {
-        add_tasks(list, problem, unit, unit_index, shape.block_rows, -1);
+        add_tasks(list, problem, unit, unit_index, shape, -1);
       }
     }
   }

@@ -7,6 +7,8 @@
 //
 // A chunk of V is at most kTileVecs vectors of columns, all chunks as equal as can be, so that dv = 80 is 48 + 32, not 64 + 16.
 #pragma once
+#include <type_traits>
+
 #include "cpu/kernel.hpp"
 
 namespace attend::cpu::ATTEND_TARGET {
@@ -27,24 +29,31 @@ struct Chunks {
   ATTEND_INLINE int width(const Chunks& c, int i) { return i < c.wide ? c.vecs : c.vecs - 1; }
 };
 
-/// Reads up to kWidth elements of any type; lanes from `count` on are zero and not touched in memory.
-ATTEND_INLINE Vec load_elements(const void* p, Element type, int64_t index, int count) {
-  if (count >= kWidth) {
-    switch (type) {
-      case Element::f32: return load(static_cast<const float*>(p) + index);
-      case Element::f16: return load_f16(static_cast<const uint16_t*>(p) + index);
-      case Element::bf16: return load_bf16(static_cast<const uint16_t*>(p) + index);
-    }
-  }
-  if (type == Element::f32) {
-    alignas(64) float lanes[kWidth] = {};
-    for (int i = 0; i < count; ++i) lanes[i] = static_cast<const float*>(p)[index + i];
-    return load(lanes);
-  }
-  alignas(64) uint16_t lanes[kWidth] = {};
-  for (int i = 0; i < count; ++i) lanes[i] = static_cast<const uint16_t*>(p)[index + i];
-  return type == Element::f16 ? load_f16(lanes) : load_bf16(lanes);
+/// Reads kWidth elements.
+template <Element kType>
+ATTEND_INLINE Vec load_whole(const void* p, int64_t index) {
+  if constexpr (kType == Element::f32) return load(static_cast<const float*>(p) + index);
+  if constexpr (kType == Element::f16) return load_f16(static_cast<const uint16_t*>(p) + index);
+  if constexpr (kType == Element::bf16) return load_bf16(static_cast<const uint16_t*>(p) + index);
 }
+
+/// Reads `count` elements, at most kWidth; the lanes after them are zero and not touched in memory.
+template <Element kType>
+ATTEND_INLINE Vec load_elements(const void* p, int64_t index, int count) {
+  if (count >= kWidth) return load_whole<kType>(p, index);
+  using Storage = std::conditional_t<kType == Element::f32, float, uint16_t>;
+  alignas(64) Storage lanes[kWidth] = {};
+  for (int i = 0; i < count; ++i) lanes[i] = static_cast<const Storage*>(p)[index + i];
+  return load_whole<kType>(lanes, 0);
+}
+
+/// Calls f<type>() for the type.
+#define ATTEND_BY_ELEMENT(type, f, ...)                              \
+  switch (type) {                                                    \
+    case Element::f32: return f<Element::f32>(__VA_ARGS__);          \
+    case Element::f16: return f<Element::f16>(__VA_ARGS__);          \
+    default: return f<Element::bf16>(__VA_ARGS__);                   \
+  }
 
 /// Writes the first `count` (at most kWidth) lanes, rounded to the type.
 ATTEND_INLINE void store_elements(void* p, Element type, int64_t index, int count, Vec x) {
@@ -77,50 +86,80 @@ struct PackF32 {
   static int64_t q_row_bytes(int32_t row, int32_t d) { return int64_t{row} * d * 4; }
 
   static void pack_k(void* panel, const void* k, Element type, int64_t row_stride, int32_t keys, int32_t d) {
-    float* out = static_cast<float*>(panel);
+    ATTEND_BY_ELEMENT(type, pack_k_of, static_cast<float*>(panel), k, row_stride, keys, d)
+  }
+
+  template <Element kType>
+  static void pack_k_of(float* out, const void* k, int64_t row_stride, int keys, int d) {
     for (int tile = 0; tile < kPanelKeys; tile += kTileKeys, out += int64_t{kTileKeys} * d)
       for (int vec = 0; vec < kTileVecs; ++vec) {
         const int first = tile + vec * kWidth;
         for (int c = 0; c < d; c += kWidth) {
-          const int columns = smaller(kWidth, d - c);
+          float* to = out + int64_t{c} * kTileKeys + vec * kWidth;
           Vec rows[kWidth];
+          if (first + kWidth <= keys && c + kWidth <= d) {
+#pragma GCC unroll 16
+            for (int i = 0; i < kWidth; ++i) rows[i] = load_whole<kType>(k, (first + i) * row_stride + c);
+            transpose(rows);
+#pragma GCC unroll 16
+            for (int i = 0; i < kWidth; ++i) store(to + int64_t{i} * kTileKeys, rows[i]);
+            continue;
+          }
+          const int columns = smaller(kWidth, d - c);
           for (int i = 0; i < kWidth; ++i)
-            rows[i] = first + i < keys ? load_elements(k, type, (first + i) * row_stride + c, columns) : zero();
+            rows[i] = first + i < keys ? load_elements<kType>(k, (first + i) * row_stride + c, columns) : zero();
           transpose(rows);
-          for (int i = 0; i < columns; ++i) store(out + int64_t{c + i} * kTileKeys + vec * kWidth, rows[i]);
+          for (int i = 0; i < columns; ++i) store(to + int64_t{i} * kTileKeys, rows[i]);
         }
       }
   }
 
   static bool pack_v(void* panel, const void* v, Element type, int64_t row_stride, int32_t keys, int32_t dv) {
-    float* out = static_cast<float*>(panel);
+    ATTEND_BY_ELEMENT(type, pack_v_of, static_cast<float*>(panel), v, row_stride, keys, dv)
+  }
+
+  template <Element kType>
+  static bool pack_v_of(float* out, const void* v, int64_t row_stride, int keys, int dv) {
     const Chunks chunks = Chunks::of(dv);
-    bool nonfinite = false;
+    // Sums of x * 0: NaN as soon as one x is NaN or infinite, else 0.
+    Vec poison = zero();
     for (int i = 0, column = 0; i < chunks.count; ++i) {
       const int vecs = Chunks::width(chunks, i);
       for (int key = 0; key < kPanelKeys; ++key)
         for (int j = 0; j < vecs; ++j, out += kWidth) {
           const int at = column + j * kWidth;
-          const Vec x = key < keys ? load_elements(v, type, key * row_stride + at, smaller(kWidth, dv - at)) : zero();
-          nonfinite |= any_nonfinite(x);
+          const Vec x = key < keys ? load_elements<kType>(v, key * row_stride + at, smaller(kWidth, dv - at)) : zero();
+          poison = fma(x, zero(), poison);
           store(out, x);
         }
       column += vecs * kWidth;
     }
-    return nonfinite;
+    return any_above(poison, zero());
+  }
+
+  static void pack_q(void* packed, const void* const* rows, Element type, int32_t count, int32_t d, float factor) {
+    ATTEND_BY_ELEMENT(type, pack_q_of, static_cast<float*>(packed), rows, count, d, factor)
   }
 
   /// Transposed vectors of kTileRows valid lanes are stored whole, each over the last one's spill.
-  static void pack_q(void* packed, const void* const* rows, Element type, int32_t count, int32_t d, float factor) {
-    float* out = static_cast<float*>(packed);
+  template <Element kType>
+  static void pack_q_of(float* out, const void* const* rows, int count, int d, float factor) {
     for (int row = 0; row < count; row += kTileRows)
       for (int c = 0; c < d; c += kWidth) {
-        const int columns = smaller(kWidth, d - c);
         Vec r[kWidth];
+        if (row + kTileRows <= count && c + kWidth <= d) {
+#pragma GCC unroll 16
+          for (int i = 0; i < kWidth; ++i)
+            r[i] = i < kTileRows ? mul(load_whole<kType>(rows[row + (i < kTileRows ? i : 0)], c), set1(factor)) : zero();
+          transpose(r);
+#pragma GCC unroll 16
+          for (int i = 0; i < kWidth; ++i, out += kTileRows) store(out, r[i]);
+          continue;
+        }
+        const int columns = smaller(kWidth, d - c);
         for (int i = 0; i < kWidth; ++i)
-          r[i] = i < kTileRows && row + i < count
-                     ? mul(load_elements(rows[row + i], type, c, columns), set1(factor))
-                     : zero();
+          r[i] = i < kTileRows && row + i < count ? mul(load_elements<kType>(rows[row + i], c, columns), set1(factor))
+                                                  : zero();
         transpose(r);
         for (int i = 0; i < columns; ++i, out += kTileRows) store(out, r[i]);
       }

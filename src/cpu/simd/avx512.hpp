@@ -77,26 +77,29 @@ ATTEND_INLINE void store_bf16(uint16_t* p, Vec x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(r));
 }
 
-/// Transposes kWidth rows of kWidth lanes.
+/// Transposes kWidth rows of kWidth lanes: 64 shuffles. Unrolled by request, else the array would live in memory.
 ATTEND_INLINE void transpose(Vec* r) {
-  __m512i t[16], u[16];
+  Vec t[16], u[16];
+#pragma GCC unroll 16
   for (int i = 0; i < 8; ++i) {
-    t[2 * i] = _mm512_castps_si512(_mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]));
-    t[2 * i + 1] = _mm512_castps_si512(_mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]));
+    t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+    t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
   }
+#pragma GCC unroll 16
   for (int i = 0; i < 4; ++i) {
-    u[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
-    u[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
-    u[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
-    u[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
+    u[4 * i] = _mm512_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+    u[4 * i + 1] = _mm512_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+    u[4 * i + 2] = _mm512_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+    u[4 * i + 3] = _mm512_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
   }
+#pragma GCC unroll 16
   for (int i = 0; i < 4; ++i) {
-    const __m512i a = _mm512_shuffle_i32x4(u[i], u[4 + i], 0x88), b = _mm512_shuffle_i32x4(u[i], u[4 + i], 0xdd);
-    const __m512i c = _mm512_shuffle_i32x4(u[8 + i], u[12 + i], 0x88), d = _mm512_shuffle_i32x4(u[8 + i], u[12 + i], 0xdd);
-    r[i] = _mm512_castsi512_ps(_mm512_shuffle_i32x4(a, c, 0x88));
-    r[4 + i] = _mm512_castsi512_ps(_mm512_shuffle_i32x4(b, d, 0x88));
-    r[8 + i] = _mm512_castsi512_ps(_mm512_shuffle_i32x4(a, c, 0xdd));
-    r[12 + i] = _mm512_castsi512_ps(_mm512_shuffle_i32x4(b, d, 0xdd));
+    const Vec a = _mm512_shuffle_f32x4(u[i], u[4 + i], 0x88), b = _mm512_shuffle_f32x4(u[i], u[4 + i], 0xdd);
+    const Vec c = _mm512_shuffle_f32x4(u[8 + i], u[12 + i], 0x88), d = _mm512_shuffle_f32x4(u[8 + i], u[12 + i], 0xdd);
+    r[i] = _mm512_shuffle_f32x4(a, c, 0x88);
+    r[4 + i] = _mm512_shuffle_f32x4(b, d, 0x88);
+    r[8 + i] = _mm512_shuffle_f32x4(a, c, 0xdd);
+    r[12 + i] = _mm512_shuffle_f32x4(b, d, 0xdd);
   }
 }
 
