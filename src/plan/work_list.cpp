@@ -9,6 +9,19 @@ namespace {
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/// Keys that any row of any head of the group sees.
+Range keys_of_group(const AttentionFwd& problem, int64_t sequence, int64_t key_head) {
+  Range all;
+  const int64_t heads = problem.mask.per_head() ? problem.group() : 1;
+  for (int64_t i = 0; i < heads; ++i) {
+    const Frame frame = problem.frame(sequence, key_head * problem.group() + i);
+    const Range one = intersect(problem.mask.key_span(frame, {0, frame.sq}), {0, frame.sk});
+    if (one.empty()) continue;
+    all = all.empty() ? one : Range{std::min(all.begin, one.begin), std::max(all.end, one.end)};
+  }
+  return all;
+}
+
 void add_tasks(WorkList& list, const AttentionFwd& problem, const Unit& unit, int64_t unit_index,
                const WorkList::Shape& shape, int64_t head) {
   const int64_t fold = head < 0 ? problem.group() : 1;
@@ -49,8 +62,7 @@ WorkList WorkList::make(const AttentionFwd& problem, const Shape& shape) {
   for (int64_t n = 0; n < problem.b; ++n) {
     if (problem.query_length(n) == 0) continue;
     for (int64_t key_head = 0; key_head < problem.hk; ++key_head) {
-      const Frame frame = problem.frame(n, key_head * problem.group());
-      Range keys = intersect(problem.mask.key_span(frame, {0, frame.sq}), {0, frame.sk});
+      Range keys = keys_of_group(problem, n, key_head);
       keys.begin = keys.empty() ? keys.end : keys.begin / shape.panel_keys * shape.panel_keys;
       Unit unit{n, key_head, keys, ceil_div(keys.size(), shape.panel_keys), 0, 0};
       if (wave.panels > 0 && wave.panels + unit.panels > wave_panels) close_wave();

@@ -131,8 +131,8 @@ struct AttentionFwd {
     }
   }
 
-  /// Raises m to the group's true maximum and rescales what was summed so far.
-  static void raise_maxima(const Stripe& s) {
+  /// Raises m to the group's true maximum, in rows that it did not serve, and rescales what was summed so far.
+  static void raise_maxima(const Stripe& s, const bool* served) {
     for (int i = 0; i < s.rows; ++i) {
       if (raw_scores(s)) {
         for (int p = 0; p < s.panels; ++p) {
@@ -142,6 +142,7 @@ struct AttentionFwd {
             store(x + j * kWidth, fma(load(x + j * kWidth), set1(s.score_scale), set1(-m)));
         }
       }
+      if (served[i]) continue;
       float rise = row_max(s, 0, i);
       for (int p = 1; p < s.panels; ++p) {
         const float m = row_max(s, p, i);
@@ -192,19 +193,22 @@ struct AttentionFwd {
     return add(add(sum[0], sum[1]), add(sum[2], sum[3]));
   }
 
-  /// Probabilities of the group into scratch. False, and nothing of the state changed, when a reference maximum no longer serves.
-  static bool exponentiate(const Stripe& s, bool raw, bool checked) {
+  /// Probabilities of the group into scratch. False, and nothing of the state changed, when the reference maximum of some row no
+  /// longer serves; `served` tells of which. Null: it is known to serve.
+  static bool exponentiate(const Stripe& s, bool raw, bool* served) {
     Vec sums[kStripeRows];
-    bool serves = true;
+    bool all_served = true;
     for (int i = 0; i < s.rows; ++i) {
       if constexpr (kRoundsProbs) {
         sums[i] = raw ? exponentiate_row<true>(s, i) : exponentiate_row<false>(s, i);
       } else {
         sums[i] = exponentiate_row<false>(s, i);
       }
-      serves &= !any_above(sums[i], set1(kSumLimit));
+      if (served == nullptr) continue;
+      served[i] = !any_above(sums[i], set1(kSumLimit));
+      all_served &= served[i];
     }
-    if (!serves && checked) return false;
+    if (!all_served) return false;
     for (int i = 0; i < s.rows; ++i) {
       float* sum = s.sum + int64_t{i} * kMaxLanes;
       store(sum, add(load(sum), sums[i]));
@@ -266,12 +270,17 @@ struct AttentionFwd {
       }
   }
 
+  /// Rows do not see each other: when one is computed again, the others get the bits that they would have had anyway.
   static void run_stripe(const Stripe& s) {
+    float before[kStripeRows];
+    bool served[kStripeRows];
+    for (int i = 0; i < s.rows; ++i) before[i] = s.max[i];
     score_group(s);
-    if (!exponentiate(s, raw_scores(s), true)) {
+    if (!exponentiate(s, raw_scores(s), served)) {
+      for (int i = 0; i < s.rows; ++i) s.max[i] = before[i];
       score_group(s);
-      raise_maxima(s);
-      exponentiate(s, false, false);
+      raise_maxima(s, served);
+      exponentiate(s, false, nullptr);
     }
     accumulate(s);
   }
