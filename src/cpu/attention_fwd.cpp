@@ -3,9 +3,11 @@
 // then hand out blocks of query rows, costliest first. Compiled for the baseline CPU; the arithmetic is behind AttentionFwdKernel.
 #include "cpu/attention_fwd.hpp"
 
-#include <cmath>
+#include <algorithm>
+#include <atomic>
 #include <cstdio>
-#include <limits>
+#include <new>
+#include <thread>
 
 #include "cpu/block.hpp"
 #include "cpu/isa.hpp"
@@ -29,13 +31,30 @@ constexpr int64_t kPanelsPerPackTask = 8;
 /// packing all heads first costs 5 to 10 % at 8 heads of 1024 keys (written to L3, fetched back). A head that is larger is a wave.
 constexpr int64_t kWaveBytesPerThread = int64_t{1} << 20;
 
-/// Offsets in the workspace: scratch of each worker, then the packed panels of one wave and a flag for each of them.
+/// Packed panels of two waves: while the last blocks of one are computed, workers without a block pack the next.
+constexpr int64_t kBuffers = 2;
+
+/// Offsets in the workspace: scratch of each worker, then per buffer the packed panels of one wave and a flag for each of them,
+/// then the progress of each wave.
 struct WorkspaceLayout {
   int64_t k_panel = 0, v_panel = 0;
-  int64_t scratch = 0;  ///< of one worker
-  int64_t k_panels = 0, v_panels = 0, flags = 0;
+  int64_t scratch = 0;                             ///< of one worker
+  int64_t k_panels = 0, v_panels = 0, flags = 0;   ///< of buffer 0
+  int64_t buffer = 0;                              ///< from one buffer to the next
+  int64_t progress = 0;
   int64_t bytes = 0;
 };
+
+/// How many pack tasks and how many blocks of a wave are done.
+struct WaveProgress {
+  std::atomic<int64_t> packed{0}, computed{0};
+};
+
+/// Waits for work that another worker has already begun: soon done, unless the operating system took its core away.
+void wait_for(const std::atomic<int64_t>& count, int64_t goal) {
+  for (int spins = 0; count.load(std::memory_order_acquire) < goal; ++spins)
+    if (spins >= 2000) std::this_thread::yield();
+}
 
 class CpuRun final : public PreparedRun {
  public:
@@ -47,14 +66,22 @@ class CpuRun final : public PreparedRun {
     work_ = WorkList::make(problem_, {kBlockRows, kStripeRows, kPanelKeys, kPanelsPerPackTask, layout_.k_panel + layout_.v_panel,
                                       kWaveBytesPerThread * threads_});
     int64_t most_tasks = 1;
-    for (const Wave& wave : work_.waves) most_tasks = std::max({most_tasks, wave.tasks, wave.pack_tasks});
+    for (const Wave& wave : work_.waves) {
+      most_tasks = std::max(most_tasks, wave.tasks);
+      first_item_.push_back(items_);
+      items_ += wave.pack_tasks + wave.tasks;
+    }
     workers_ = static_cast<int>(std::min<int64_t>(threads_, most_tasks));
 
     layout_.scratch = align_up(BlockScratch::bytes(kernel_, problem_));
     layout_.k_panels = layout_.scratch * workers_;
     layout_.v_panels = layout_.k_panels + work_.max_wave_panels * layout_.k_panel;
     layout_.flags = layout_.v_panels + work_.max_wave_panels * layout_.v_panel;
-    layout_.bytes = layout_.flags + align_up(work_.max_wave_panels) + kWorkspaceAlignment;  // and room to align the caller's pointer
+    layout_.buffer = layout_.flags + align_up(work_.max_wave_panels) - layout_.k_panels;
+    buffers_ = std::min<int64_t>(kBuffers, static_cast<int64_t>(work_.waves.size()));
+    layout_.progress = layout_.k_panels + buffers_ * layout_.buffer;
+    layout_.bytes = layout_.progress + static_cast<int64_t>(work_.waves.size() * sizeof(WaveProgress)) +
+                    kWorkspaceAlignment;  // and room to align the caller's pointer
   }
 
   int threads() const override { return threads_; }
@@ -72,24 +99,41 @@ class CpuRun final : public PreparedRun {
                   work_.tasks.size(), work_.waves.size(),
                   work_.folded ? "heads of a group folded into rows" : "one head a block",
                   static_cast<long long>(layout_.bytes),
-                  static_cast<long long>(work_.max_wave_panels * (layout_.k_panel + layout_.v_panel)),
-                  static_cast<long long>(work_.max_wave_panels), static_cast<long long>(layout_.scratch * workers_), workers_,
+                  static_cast<long long>(buffers_ * layout_.buffer),
+                  static_cast<long long>(buffers_ * work_.max_wave_panels), static_cast<long long>(layout_.scratch * workers_), workers_,
                   static_cast<long long>(layout_.scratch));
     return text;
   }
 
   void run(const AttentionFwdArgs& args, std::byte* workspace) const override {
     std::byte* base = workspace + (-reinterpret_cast<uintptr_t>(workspace) & (kWorkspaceAlignment - 1));
-    for (const Wave& wave : work_.waves) {
-      parallel_for(executor_, workers_, wave.pack_tasks, [&](int64_t i, int) { pack(args, base, wave, i); });
-      parallel_for(executor_, workers_, wave.tasks, [&](int64_t i, int worker) {
-        run_task(args, base, work_.tasks[static_cast<size_t>(wave.first_task + i)], worker);
-      });
-    }
+    auto* progress = reinterpret_cast<WaveProgress*>(base + layout_.progress);
+    for (size_t i = 0; i < work_.waves.size(); ++i) new (progress + i) WaveProgress;
+    parallel_for(executor_, workers_, items_, [&](int64_t i, int worker) { run_item(args, base, progress, i, worker); });
   }
 
  private:
-  void pack(const AttentionFwdArgs& args, std::byte* base, const Wave& wave, int64_t index) const {
+  /// Item `index` of the run, in the order in which workers take them: of each wave first its pack tasks, then its blocks. An
+  /// item waits only for items before it, which running workers hold, so every executor gets through, a sequential one too.
+  void run_item(const AttentionFwdArgs& args, std::byte* base, WaveProgress* progress, int64_t index, int worker) const {
+    const auto after = std::upper_bound(first_item_.begin(), first_item_.end(), index);
+    const int64_t w = after - first_item_.begin() - 1;
+    const Wave& wave = work_.waves[static_cast<size_t>(w)];
+    std::byte* buffer = base + w % kBuffers * layout_.buffer;
+    const int64_t in_wave = index - first_item_[static_cast<size_t>(w)];
+    if (in_wave < wave.pack_tasks) {
+      if (w >= kBuffers) wait_for(progress[w - kBuffers].computed, work_.waves[static_cast<size_t>(w - kBuffers)].tasks);
+      pack(args, buffer, wave, in_wave);
+      progress[w].packed.fetch_add(1, std::memory_order_release);
+      return;
+    }
+    wait_for(progress[w].packed, wave.pack_tasks);
+    const Task& task = work_.tasks[static_cast<size_t>(wave.first_task + in_wave - wave.pack_tasks)];
+    run_task(args, buffer, task, base + layout_.scratch * worker);
+    progress[w].computed.fetch_add(1, std::memory_order_release);
+  }
+
+  void pack(const AttentionFwdArgs& args, std::byte* buffer, const Wave& wave, int64_t index) const {
     // The unit whose pack tasks hold `index`: the last one that begins at or before it.
     int64_t low = wave.first_unit, high = wave.first_unit + wave.units;
     while (high - low > 1) {
@@ -106,24 +150,24 @@ class CpuRun final : public PreparedRun {
       const int32_t keys = static_cast<int32_t>(std::min<int64_t>(kPanelKeys, unit.keys.end - key));
       const int64_t k_at = problem_.k_offset(unit.sequence, key, unit.key_head) * dtype_bytes(problem_.k_type);
       const int64_t v_at = problem_.v_offset(unit.sequence, key, unit.key_head) * dtype_bytes(problem_.v_type);
-      kernel_.pack_k(base + layout_.k_panels + panel * layout_.k_panel, k + k_at, element(problem_.k_type),
+      kernel_.pack_k(buffer + layout_.k_panels + panel * layout_.k_panel, k + k_at, element(problem_.k_type),
                      problem_.k_strides.row, keys, static_cast<int32_t>(problem_.d));
       const bool nonfinite =
-          kernel_.pack_v(base + layout_.v_panels + panel * layout_.v_panel, v + v_at, element(problem_.v_type),
+          kernel_.pack_v(buffer + layout_.v_panels + panel * layout_.v_panel, v + v_at, element(problem_.v_type),
                          problem_.v_strides.row, keys, static_cast<int32_t>(problem_.dv));
-      base[layout_.flags + panel] = std::byte{nonfinite};
+      buffer[layout_.flags + panel] = std::byte{nonfinite};
     }
   }
 
-  void run_task(const AttentionFwdArgs& args, std::byte* base, const Task& task, int worker) const {
+  void run_task(const AttentionFwdArgs& args, std::byte* buffer, const Task& task, std::byte* scratch) const {
     const Unit& unit = work_.units[static_cast<size_t>(task.unit)];
-    const PackedPanels panels{base + layout_.k_panels + unit.first_panel * layout_.k_panel,
-                              base + layout_.v_panels + unit.first_panel * layout_.v_panel,
-                              base + layout_.flags + unit.first_panel,
+    const PackedPanels panels{buffer + layout_.k_panels + unit.first_panel * layout_.k_panel,
+                              buffer + layout_.v_panels + unit.first_panel * layout_.v_panel,
+                              buffer + layout_.flags + unit.first_panel,
                               layout_.k_panel,
                               layout_.v_panel,
                               unit.keys};
-    run_block(kernel_, arithmetic_, problem_, args, unit, task, panels, base + layout_.scratch * worker);
+    run_block(kernel_, arithmetic_, problem_, args, unit, task, panels, scratch);
   }
 
   const AttentionFwdKernel& kernel_;
@@ -132,6 +176,8 @@ class CpuRun final : public PreparedRun {
   const Executor* executor_;
   int threads_ = 1, workers_ = 1;
   WorkList work_;
+  std::vector<int64_t> first_item_;  ///< of each wave
+  int64_t items_ = 0, buffers_ = 1;
   WorkspaceLayout layout_;
 };
 
