@@ -85,11 +85,11 @@ class Block {
     int count = 0;
     for (int64_t super = first; super < last; super += kGroupPanels) {
       const int64_t super_end = std::min(super + kGroupPanels, last);
-      const TileClass all = mask_.classify(0, task_.rows, keys_of(super, super_end));
+      const TileClass all = mask_.classify_block(keys_of(super, super_end));
       if (all == TileClass::skip) continue;
       for (int64_t p = super; p < super_end; ++p) {
         const Range keys = keys_of(p, p + 1);
-        const TileClass one = all == TileClass::full ? all : mask_.classify(0, task_.rows, keys);
+        const TileClass one = all == TileClass::full ? all : mask_.classify_block(keys);
         if (one == TileClass::skip) continue;
         live[count++] = {p, keys, one == TileClass::full && keys.size() == kPanelKeys};
         if (count == kGroupPanels) {
@@ -122,7 +122,10 @@ class Block {
       p.first_key = live[i].keys.begin;
       p.bits = nullptr;
       p.keys = kPanelKeys;
-      if (!live[i].full && !kept_whole(live[i].keys, first_row, rows)) {
+      const TileClass stripe_class =
+          live[i].full ? TileClass::full : mask_.classify_stripe(first_row / kStripeRows, live[i].keys);
+      if (stripe_class == TileClass::skip) continue;
+      if (stripe_class == TileClass::partial || live[i].keys.size() < kPanelKeys) {
         uint64_t any = 0;
         for (int r = 0; r < rows; ++r) {
           bits[used][r] = r > 0 && mask_.repeats(first_row + r) ? bits[used][r - 1]
@@ -160,10 +163,6 @@ class Block {
     stripe.out = scratch_.out + first_row * out_stride_;
     stripe.out_stride = out_stride_;
     kernel_.run_stripe(stripe);
-  }
-
-  bool kept_whole(Range keys, int first_row, int rows) const {
-    return keys.size() == kPanelKeys && mask_.classify(first_row, first_row + rows, keys) == TileClass::full;
   }
 
   /// A tree, so that the additions do not wait for each other.

@@ -12,8 +12,8 @@ inline constexpr int kPanelKeys = 64;
 inline constexpr int kGroupPanels = 8;
 /// Query rows that share one pass over a panel while it lies in L1.
 inline constexpr int kStripeRows = 12;
-/// Query rows of one work item: their packed Q and their O stay in L2 while K and V stream by.
-inline constexpr int kBlockRows = 96;
+/// Query rows of one work item at most: their packed Q and their O stay in L2 while K and V stream by.
+inline constexpr int kBlockRows = 192;
 /// Lanes of the widest vector: room that every per-row partial sum has.
 inline constexpr int kMaxLanes = 16;
 
@@ -64,7 +64,7 @@ struct AttentionFwdKernel {
   int64_t (*q_bytes)(int32_t rows, int32_t d);
   /// Columns of a row of `out`: dv rounded up to whole vectors.
   int64_t (*out_stride)(int32_t dv);
-  /// Packs keys [0, keys) of d elements, row_stride elements apart; the rest of the panel becomes zero.
+  /// Packs keys [0, keys) of d elements, row_stride elements apart. Keys from there to the end of their vector become zero; the rest stays as it is.
   void (*pack_k)(void* panel, const void* k, Element type, int64_t row_stride, int32_t keys, int32_t d);
   /// The same for values. Returns whether any of them is NaN or infinite.
   bool (*pack_v)(void* panel, const void* v, Element type, int64_t row_stride, int32_t keys, int32_t dv);

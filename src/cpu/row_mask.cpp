@@ -33,28 +33,37 @@ uint64_t ones(int64_t begin, int64_t end) {
 
 }  // namespace
 
+void RowMask::Bounds::add(Range keys) {
+  core = intersect(core, keys);
+  if (keys.empty()) return;
+  span = span.empty() ? keys : Range{std::min(span.begin, keys.begin), std::max(span.end, keys.end)};
+}
+
 RowMask::RowMask(const Mask& mask, const Frame& frame, int64_t first_row, int rows, int64_t fold)
-    : mask_(mask), frame_(frame), first_row_(first_row), fold_(fold), intervals_(only_intervals(mask)) {
+    : mask_(mask), frame_(frame), first_row_(first_row), fold_(fold), rows_(rows), intervals_(only_intervals(mask)) {
   if (!intervals_) {
-    span_ = mask.key_span(frame, {q_of(0), q_of(rows - 1) + 1});
+    block_.span = mask.key_span(frame, {q_of(0), q_of(rows - 1) + 1});
     return;
   }
-  span_ = {frame.sk, 0};
+  const Bounds none{{}, {0, frame.sk}};
+  block_ = none;
   for (int i = 0; i < rows; ++i) {
-    keys_[i] = i > 0 && repeats(i) ? keys_[i - 1] : row_interval(mask, frame, q_of(i));
-    if (keys_[i].empty()) continue;
-    span_ = {std::min(span_.begin, keys_[i].begin), std::max(span_.end, keys_[i].end)};
+    keys_[i] = i > 0 && (repeats(i) || mask.none()) ? keys_[i - 1] : row_interval(mask, frame, q_of(i));
+    if (i % kStripeRows == 0) stripes_[i / kStripeRows] = none;
+    stripes_[i / kStripeRows].add(keys_[i]);
+    block_.add(keys_[i]);
   }
 }
 
-TileClass RowMask::classify(int begin, int end, Range keys) const {
+TileClass RowMask::classify_stripe(int stripe, Range keys) const {
+  const int begin = stripe * kStripeRows;
+  return classify(stripes_[stripe], begin, std::min(begin + kStripeRows, rows_), keys);
+}
+
+TileClass RowMask::classify(const Bounds& bounds, int begin, int end, Range keys) const {
   if (!intervals_) return mask_.classify(frame_, {q_of(begin), q_of(end - 1) + 1}, keys);
-  bool any = false, all = true;
-  for (int i = begin; i < end; ++i) {
-    any |= !intersect(keys_[i], keys).empty();
-    all &= keys_[i].begin <= keys.begin && keys.end <= keys_[i].end;
-  }
-  return !any ? TileClass::skip : all ? TileClass::full : TileClass::partial;
+  if (intersect(bounds.span, keys).empty()) return TileClass::skip;
+  return intersect(bounds.core, keys) == keys ? TileClass::full : TileClass::partial;
 }
 
 uint64_t RowMask::bits(int row, Range keys) const {

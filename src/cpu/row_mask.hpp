@@ -8,29 +8,41 @@
 
 namespace attend::cpu {
 
-/// Rows are positions q_of(row) = first + row / fold. Masks that keep one interval per row (most do) are turned into two numbers
+/// Row r of the block is query (first_row + r) / fold. Masks that keep one interval per row (most do) are turned into two numbers
 /// per row once; after that a panel's class and bits are arithmetic. Others are asked tile by tile.
 class RowMask {
  public:
   RowMask(const Mask& mask, const Frame& frame, int64_t first_row, int rows, int64_t fold);
 
   /// Keys that any row of the block sees lie inside.
-  Range span() const { return span_; }
-  /// Of `keys` against rows [begin, end) of the block.
-  TileClass classify(int begin, int end, Range keys) const;
+  Range span() const { return block_.span; }
+  /// Of `keys` against all rows. As with masks, `partial` is always a safe answer.
+  TileClass classify_block(Range keys) const { return classify(block_, 0, rows_, keys); }
+  /// Of `keys` against stripe `stripe`: rows [stripe * kStripeRows, (stripe + 1) * kStripeRows).
+  TileClass classify_stripe(int stripe, Range keys) const;
   /// Bits of row `row` on at most 64 keys; clear from keys.size() on.
   uint64_t bits(int row, Range keys) const;
   /// Whether rows `row` and `row - 1` are the same query, so that their bits are equal.
   bool repeats(int row) const { return (first_row_ + row) % fold_ != 0; }
 
  private:
+  /// What the intervals of some rows have in common.
+  struct Bounds {
+    Range span;   ///< holds every key that any row sees
+    Range core;   ///< keys that every row sees
+    void add(Range keys);
+  };
+
   int64_t q_of(int row) const { return (first_row_ + row) / fold_; }
+  TileClass classify(const Bounds& bounds, int begin, int end, Range keys) const;
 
   const Mask& mask_;
   Frame frame_;
   int64_t first_row_, fold_;
+  int rows_;
   bool intervals_;
-  Range span_;
+  Bounds block_;
+  Bounds stripes_[kBlockRows / kStripeRows];
   Range keys_[kBlockRows];  ///< per row, when the mask is made of intervals
 };
 

@@ -2,6 +2,7 @@
 #include "plan/work_list.hpp"
 
 #include <algorithm>
+#include <variant>
 
 namespace attend::plan_detail {
 
@@ -22,20 +23,37 @@ Range keys_of_group(const AttentionFwd& problem, int64_t sequence, int64_t key_h
   return all;
 }
 
+/// Rows after which a block must end: whole tiles of the mask (a stripe that lies in two would compute the keys of both), or all.
+int64_t block_step(const Mask& mask, int64_t rows, int64_t fold, const WorkList::Shape& shape) {
+  int64_t tile = 0;
+  for (const MaskTerm& each : mask.terms())
+    std::visit(
+        [&]<class Term>(const Term& term) {
+          if constexpr (requires { term.q_tile; }) tile = std::max<int64_t>(tile, term.q_tile);
+        },
+        each);
+  if (tile == 0 || tile > rows) return std::max<int64_t>(rows, 1);
+  // Small tiles share a block.
+  return tile * fold * std::max<int64_t>(shape.block_rows / 2 / (tile * fold), 1);
+}
+
 void add_tasks(WorkList& list, const AttentionFwd& problem, const Unit& unit, int64_t unit_index,
                const WorkList::Shape& shape, int64_t head) {
   const int64_t fold = head < 0 ? problem.group() : 1;
   const Frame frame = problem.frame(unit.sequence, head < 0 ? unit.key_head * fold : head);
   const int64_t rows = frame.sq * fold;
-  // Blocks of whole stripes, as equal as can be: 108 rows are 60 + 48, not 96 + 12.
-  const int64_t stripes = ceil_div(rows, shape.stripe_rows);
-  const int64_t blocks = ceil_div(stripes, shape.block_rows / shape.stripe_rows);
-  for (int64_t i = 0; i < blocks; ++i) {
-    const int64_t begin = i * stripes / blocks * shape.stripe_rows;
-    const int64_t end = std::min((i + 1) * stripes / blocks * shape.stripe_rows, rows);
+  const int64_t step = block_step(problem.mask, rows, fold, shape);
+  for (int64_t begin = 0; begin < rows;) {
+    // Up to the next edge of the mask's own tiles; what lies between two edges is cut into whole stripes, as equal as can be:
+    // 108 rows are 60 + 48, not 96 + 12.
+    const int64_t edge = std::min((begin / step + 1) * step, rows), left = edge - begin;
+    const int64_t blocks = ceil_div(left, shape.block_rows);
+    const int64_t stripes = ceil_div(ceil_div(left, shape.stripe_rows), blocks);
+    const int64_t end = std::min(begin + stripes * shape.stripe_rows, edge);
     const Range span = problem.mask.key_span(frame, {begin / fold, ceil_div(end, fold)});
     const int64_t cost = (end - begin) * std::max<int64_t>(intersect(span, unit.keys).size(), 1);
     list.tasks.push_back({unit_index, head, begin, static_cast<int32_t>(end - begin), cost});
+    begin = end;
   }
 }
 

@@ -94,6 +94,7 @@ struct PackF32 {
     for (int tile = 0; tile < kPanelKeys; tile += kTileKeys, out += int64_t{kTileKeys} * d)
       for (int vec = 0; vec < kTileVecs; ++vec) {
         const int first = tile + vec * kWidth;
+        if (first >= keys) return;  // no one reads vectors without a key
         for (int c = 0; c < d; c += kWidth) {
           float* to = out + int64_t{c} * kTileKeys + vec * kWidth;
           Vec rows[kWidth];
@@ -125,13 +126,14 @@ struct PackF32 {
     Vec poison = zero();
     for (int i = 0, column = 0; i < chunks.count; ++i) {
       const int vecs = Chunks::width(chunks, i);
-      for (int key = 0; key < kPanelKeys; ++key)
-        for (int j = 0; j < vecs; ++j, out += kWidth) {
+      for (int key = 0; key < keys; ++key)
+        for (int j = 0; j < vecs; ++j) {
           const int at = column + j * kWidth;
-          const Vec x = key < keys ? load_elements<kType>(v, key * row_stride + at, smaller(kWidth, dv - at)) : zero();
+          const Vec x = load_elements<kType>(v, key * row_stride + at, smaller(kWidth, dv - at));
           poison = fma(x, zero(), poison);
-          store(out, x);
+          store(out + (key * vecs + j) * kWidth, x);
         }
+      out += int64_t{kPanelKeys} * vecs * kWidth;
       column += vecs * kWidth;
     }
     return any_above(poison, zero());

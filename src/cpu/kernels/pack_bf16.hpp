@@ -29,7 +29,8 @@ struct PackBf16 {
     const int pairs = ceil_div(d, 2);
     float* out = static_cast<float*>(panel);
     for (int tile = 0; tile < kPanelKeys; tile += kTileKeys, out += int64_t{kTileKeys} * pairs)
-      for (int vec = 0; vec < kTileVecs; ++vec)
+      for (int vec = 0; vec < kTileVecs; ++vec) {
+        if (tile + vec * kWidth >= keys) return;  // no one reads vectors without a key
         for (int c = 0; c < pairs; c += kWidth) {
           Vec rows[kWidth];
           for (int i = 0; i < kWidth; ++i) {
@@ -40,6 +41,7 @@ struct PackBf16 {
           for (int i = 0; i < smaller(kWidth, pairs - c); ++i)
             store(out + int64_t{c + i} * kTileKeys + vec * kWidth, rows[i]);
         }
+      }
   }
 
   /// kWidth values of one key as 32-bit integers; lanes from `count` on are zero.
@@ -56,17 +58,18 @@ struct PackBf16 {
     bool nonfinite = false;
     for (int i = 0, column = 0; i < chunks.count; ++i) {
       const int vecs = Chunks::width(chunks, i);
-      for (int key = 0; key < kPanelKeys; key += 2)
-        for (int j = 0; j < vecs; ++j, out += kWidth) {
+      for (int key = 0; key < keys; key += 2)
+        for (int j = 0; j < vecs; ++j) {
           const int at = column + j * kWidth;
-          const __m512i lo = key < keys ? load_values(in + key * row_stride + at, dv - at) : _mm512_setzero_si512();
+          const __m512i lo = load_values(in + key * row_stride + at, dv - at);
           const __m512i hi =
               key + 1 < keys ? load_values(in + (key + 1) * row_stride + at, dv - at) : _mm512_setzero_si512();
           const __m512i high = _mm512_slli_epi32(hi, 16);
           nonfinite |= any_nonfinite(_mm512_castsi512_ps(_mm512_slli_epi32(lo, 16))) ||
                        any_nonfinite(_mm512_castsi512_ps(high));
-          store(out, _mm512_castsi512_ps(_mm512_or_si512(lo, high)));
+          store(out + (key / 2 * vecs + j) * kWidth, _mm512_castsi512_ps(_mm512_or_si512(lo, high)));
         }
+      out += int64_t{kPanelKeys / 2} * vecs * kWidth;
       column += vecs * kWidth;
     }
     return nonfinite;
