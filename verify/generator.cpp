@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <iterator>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -201,37 +202,60 @@ class Draw {
   }
   int64_t limit(int64_t most) { return chance(0.25) ? -1 : size(0, most + 1); }
 
-  /// Fields of one term, `:512:0`, that the Problem accepts.
+  /// Fields of one term, `:512:0`, that the Problem accepts. Drawn in the order of the text: `<<` has an order, `+` has
+  /// none.
   std::string fields(MaskKind kind, const AttentionFwd& p) {
+    std::ostringstream out;
+    const auto flag = [&](double probability, const char* name) { return chance(probability) ? name : ""; };
     switch (kind) {
       case MaskKind::causal:
-      case MaskKind::causal_top_left: return "";
-      case MaskKind::window: return ":" + text(limit(p.sk)) + ":" + text(chance(0.5) ? 0 : limit(p.sk));
-      case MaskKind::chunk: return ":" + text(std::max<int64_t>(1, size(1, p.sk + 1)));
+      case MaskKind::causal_top_left: break;
+      case MaskKind::window: {
+        out << ":" << limit(p.sk);
+        out << ":" << (chance(0.5) ? 0 : limit(p.sk));
+        break;
+      }
+      case MaskKind::chunk: out << ":" << size(1, p.sk + 1); break;
       case MaskKind::prefix_lm:
-        if (chance(0.4)) return ":random:" + seed();
-        return ":" + list(chance(0.5) ? 1 : std::max<int64_t>(p.b, 1), [&] { return text(size(0, p.sk + 1)); });
+        if (chance(0.4)) {
+          out << ":random:" << seed();
+        } else {
+          const int64_t count = chance(0.5) ? 1 : std::max<int64_t>(p.b, 1);
+          out << ":" << list(count, [&] { return text(size(0, p.sk + 1)); });
+        }
+        break;
       case MaskKind::documents:
-        if (chance(0.3)) return ":every:" + text(size(1, p.sk + 2));
-        if (chance(0.5)) return ":random:" + text(between(1, 9)) + ":" + seed();
-        return ":" + documents(p.sk);
+        if (chance(0.3)) {
+          out << ":every:" << size(1, p.sk + 2);
+        } else if (chance(0.5)) {
+          out << ":random:" << between(1, 9) << ":" << seed();
+        } else {
+          out << ":" << documents(p.sk);
+        }
+        break;
       case MaskKind::block_sparse: {
-        const auto tile = [&] { return text(pick<int64_t>({1, 3, 16, 24, 32, 64, 64, 64, 100, 128})); };
-        return ":" + tile() + "x" + tile() + ":random:" + density() + ":" + seed() + (chance(0.4) ? ":perhead" : "");
+        const auto tile = [&] { return pick<int64_t>({1, 3, 16, 24, 32, 64, 64, 64, 100, 128}); };
+        out << ":" << tile() << "x" << tile() << ":random:" << density() << ":" << seed() << flag(0.5, ":perhead");
+        break;
       }
       case MaskKind::padding:
-        if (chance(0.5)) return ":random:" + seed();
-        return ":" + list(p.b, [&] {
-                 const int64_t begin = between(0, p.sk);
-                 return text(begin) + ".." + text(between(begin, p.sk));
-               });
+        if (chance(0.5)) {
+          out << ":random:" << seed();
+        } else {
+          out << ":" << list(p.b, [&] {
+            const int64_t begin = between(0, p.sk), end = between(begin, p.sk);
+            return text(begin) + ".." + text(end);
+          });
+        }
+        break;
       case MaskKind::tree:
-        return ":" + text(std::min(p.sk, size(0, 130))) + ":random:" + seed() + (chance(0.3) ? ":perbatch" : "");
+        out << ":" << std::min(p.sk, size(0, 130)) << ":random:" << seed() << flag(0.3, ":perbatch");
+        break;
       case MaskKind::dense:
-        return ":random:" + density() + ":" + seed() + (chance(0.3) ? ":perbatch" : "") +
-               (chance(0.3) ? ":perhead" : "");
+        out << ":random:" << density() << ":" << seed() << flag(0.3, ":perbatch") << flag(0.3, ":perhead");
+        break;
     }
-    return "";
+    return out.str();
   }
   /// Documents of drawn lengths, empty ones among them, that may end before the keys do or after.
   std::string documents(int64_t sk) {
