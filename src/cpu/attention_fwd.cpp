@@ -31,8 +31,9 @@ constexpr int64_t kPanelsPerPackTask = 8;
 /// packing all heads first costs 5 to 10 % at 8 heads of 1024 keys (written to L3, fetched back). A head that is larger is a wave.
 constexpr int64_t kWaveBytesPerThread = int64_t{1} << 20;
 
-/// Packed panels of two waves: while the last blocks of one are computed, workers without a block pack the next.
-constexpr int64_t kBuffers = 2;
+/// Waves whose packed panels exist at the same time. Two for several workers: while the last blocks of one are computed, workers
+/// without a block pack the next. One worker stays in the buffer that is already in its L2.
+constexpr int64_t kSharedBuffers = 2;
 
 /// Offsets in the workspace: scratch of each worker, then per buffer the packed panels of one wave and a flag for each of them,
 /// then the progress of each wave.
@@ -86,7 +87,7 @@ class CpuRun final : public PreparedRun {
     layout_.v_panels = layout_.k_panels + work_.max_wave_panels * layout_.k_panel;
     layout_.flags = layout_.v_panels + work_.max_wave_panels * layout_.v_panel;
     layout_.buffer = layout_.flags + align_up(work_.max_wave_panels) - layout_.k_panels;
-    buffers_ = std::min<int64_t>(kBuffers, static_cast<int64_t>(work_.waves.size()));
+    buffers_ = workers_ == 1 ? 1 : std::min<int64_t>(kSharedBuffers, static_cast<int64_t>(work_.waves.size()));
     layout_.progress = layout_.k_panels + buffers_ * layout_.buffer;
     layout_.bytes = layout_.progress + static_cast<int64_t>(work_.waves.size() * sizeof(WaveProgress)) +
                     kWorkspaceAlignment;  // and room to align the caller's pointer
@@ -127,10 +128,10 @@ class CpuRun final : public PreparedRun {
     const auto after = std::upper_bound(first_item_.begin(), first_item_.end(), index);
     const int64_t w = after - first_item_.begin() - 1;
     const Wave& wave = work_.waves[static_cast<size_t>(w)];
-    std::byte* buffer = base + w % kBuffers * layout_.buffer;
+    std::byte* buffer = base + w % buffers_ * layout_.buffer;
     const int64_t in_wave = index - first_item_[static_cast<size_t>(w)];
     if (in_wave < wave.pack_tasks) {
-      if (w >= kBuffers) wait_for(progress[w - kBuffers].computed, work_.waves[static_cast<size_t>(w - kBuffers)].tasks);
+      if (w >= buffers_) wait_for(progress[w - buffers_].computed, work_.waves[static_cast<size_t>(w - buffers_)].tasks);
       pack(args, buffer, wave, in_wave);
       progress[w].packed.fetch_add(1, std::memory_order_release);
       return;
