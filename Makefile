@@ -34,7 +34,7 @@ tool: setup-build
 	@cmake --build --preset release --target attend_cli
 
 run: tool
-	build/attend run $(DATA) --layer all --mask causal
+	build/attend run $(DATA) --mask causal
 	build/attend show $(DATA) --layer 15 --head 0 --mask causal --out build/attention_map.png
 
 test: setup-test
