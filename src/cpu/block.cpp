@@ -25,6 +25,21 @@ struct LivePanel {
   bool full = false;
 };
 
+/// Query and head of each row: row r of a unit is query r / fold of head r % fold of the group.
+struct RowIndex {
+  RowIndex(int64_t first_row, int rows, int64_t fold, int64_t first_head) {
+    int64_t q = first_row / fold, in_group = first_row % fold;
+    for (int i = 0; i < rows; ++i) {
+      query[i] = q;
+      head[i] = first_head + in_group;
+      if (++in_group < fold) continue;
+      in_group = 0;
+      ++q;
+    }
+  }
+  int64_t query[kBlockRows], head[kBlockRows];
+};
+
 class Block {
  public:
   Block(const AttentionFwdKernel& kernel, Arithmetic arithmetic, const AttentionFwd& problem, const AttentionFwdArgs& args,
@@ -32,7 +47,8 @@ class Block {
       : kernel_(kernel), problem_(problem), args_(args), unit_(unit), task_(task), panels_(panels),
         fold_(task.head < 0 ? problem.group() : 1),
         first_head_(task.head < 0 ? unit.key_head * fold_ : task.head),
-        mask_(problem.mask, problem.frame(unit.sequence, first_head_), task.first_row, task.rows, fold_),
+        rows_(task.first_row, task.rows, fold_, first_head_),
+        mask_(problem.mask, problem.frame(unit.sequence, first_head_), rows_.query, task.rows),
         raw_products_(arithmetic == Arithmetic::bf16_dot) {
     scratch_.place(kernel, problem, scratch);
     has_terms_ = problem.softcap > 0 || problem.alibi || problem.bias.has_value();
@@ -45,8 +61,8 @@ class Block {
   }
 
  private:
-  int64_t q_of(int row) const { return (task_.first_row + row) / fold_; }
-  int64_t head_of(int row) const { return first_head_ + (task_.first_row + row) % fold_; }
+  int64_t q_of(int row) const { return rows_.query[row]; }
+  int64_t head_of(int row) const { return rows_.head[row]; }
 
   void begin() {
     const void* rows[kBlockRows];
@@ -205,6 +221,7 @@ class Block {
   const plan_detail::Task& task_;
   const PackedPanels& panels_;
   int64_t fold_, first_head_;
+  RowIndex rows_;
   RowMask mask_;
   bool raw_products_, has_terms_ = false;
   float score_scale_ = 1;

@@ -39,16 +39,23 @@ void RowMask::Bounds::add(Range keys) {
   span = span.empty() ? keys : Range{std::min(span.begin, keys.begin), std::max(span.end, keys.end)};
 }
 
-RowMask::RowMask(const Mask& mask, const Frame& frame, int64_t first_row, int rows, int64_t fold)
-    : mask_(mask), frame_(frame), first_row_(first_row), fold_(fold), rows_(rows), intervals_(only_intervals(mask)) {
+RowMask::RowMask(const Mask& mask, const Frame& frame, const int64_t* queries, int rows)
+    : mask_(mask), frame_(frame), queries_(queries), rows_(rows), intervals_(only_intervals(mask)) {
   if (!intervals_) {
-    block_.span = mask.key_span(frame, {q_of(0), q_of(rows - 1) + 1});
+    block_.span = mask.key_span(frame, {queries[0], queries[rows - 1] + 1});
     return;
   }
-  const Bounds none{{}, {0, frame.sk}};
+  const Range every{0, frame.sk};
+  if (mask.none()) {
+    block_ = {every, every};
+    std::fill_n(stripes_, (rows + kStripeRows - 1) / kStripeRows, block_);
+    std::fill_n(keys_.begin(), rows, every);
+    return;
+  }
+  const Bounds none{{}, every};
   block_ = none;
   for (int i = 0; i < rows; ++i) {
-    keys_[i] = i > 0 && (repeats(i) || mask.none()) ? keys_[i - 1] : row_interval(mask, frame, q_of(i));
+    keys_[i] = repeats(i) ? keys_[i - 1] : row_interval(mask, frame, queries[i]);
     if (i % kStripeRows == 0) stripes_[i / kStripeRows] = none;
     stripes_[i / kStripeRows].add(keys_[i]);
     block_.add(keys_[i]);
@@ -61,7 +68,7 @@ TileClass RowMask::classify_stripe(int stripe, Range keys) const {
 }
 
 TileClass RowMask::classify(const Bounds& bounds, int begin, int end, Range keys) const {
-  if (!intervals_) return mask_.classify(frame_, {q_of(begin), q_of(end - 1) + 1}, keys);
+  if (!intervals_) return mask_.classify(frame_, {queries_[begin], queries_[end - 1] + 1}, keys);
   if (intersect(bounds.span, keys).empty()) return TileClass::skip;
   return intersect(bounds.core, keys) == keys ? TileClass::full : TileClass::partial;
 }
@@ -72,7 +79,7 @@ uint64_t RowMask::bits(int row, Range keys) const {
     return ones(kept.begin - keys.begin, kept.end - keys.begin);
   }
   uint64_t word = 0;
-  mask_.row_bits(frame_, q_of(row), keys, &word);
+  mask_.row_bits(frame_, queries_[row], keys, &word);
   return word;
 }
 

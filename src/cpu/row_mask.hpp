@@ -2,17 +2,19 @@
 // The mask of one block of query rows: which panels of keys it touches, and the bits of those that it keeps in part.
 #pragma once
 #include <attend/attention.hpp>
+#include <array>
 #include <cstdint>
 
 #include "cpu/kernel.hpp"
 
 namespace attend::cpu {
 
-/// Row r of the block is query (first_row + r) / fold. Masks that keep one interval per row (most do) are turned into two numbers
-/// per row once; after that a panel's class and bits are arithmetic. Others are asked tile by tile.
+/// Masks that keep one interval of keys per row (most do) are turned into two numbers per row once; after that a panel's class
+/// and bits are arithmetic. Others are asked tile by tile.
 class RowMask {
  public:
-  RowMask(const Mask& mask, const Frame& frame, int64_t first_row, int rows, int64_t fold);
+  /// `queries` holds each row's query index, never falling, and outlives this.
+  RowMask(const Mask& mask, const Frame& frame, const int64_t* queries, int rows);
 
   /// Keys that any row of the block sees lie inside.
   Range span() const { return block_.span; }
@@ -23,7 +25,7 @@ class RowMask {
   /// Bits of row `row` on at most 64 keys; clear from keys.size() on.
   uint64_t bits(int row, Range keys) const;
   /// Whether rows `row` and `row - 1` are the same query, so that their bits are equal.
-  bool repeats(int row) const { return (first_row_ + row) % fold_ != 0; }
+  bool repeats(int row) const { return row > 0 && queries_[row] == queries_[row - 1]; }
 
  private:
   /// What the intervals of some rows have in common.
@@ -33,17 +35,16 @@ class RowMask {
     void add(Range keys);
   };
 
-  int64_t q_of(int row) const { return (first_row_ + row) / fold_; }
   TileClass classify(const Bounds& bounds, int begin, int end, Range keys) const;
 
   const Mask& mask_;
   Frame frame_;
-  int64_t first_row_, fold_;
+  const int64_t* queries_;
   int rows_;
   bool intervals_;
   Bounds block_;
   Bounds stripes_[kBlockRows / kStripeRows];
-  Range keys_[kBlockRows];  ///< per row, when the mask is made of intervals
+  std::array<Range, kBlockRows> keys_;  ///< per row, when the mask is made of intervals
 };
 
 }  // namespace attend::cpu

@@ -34,7 +34,8 @@ Status check_offsets(const std::string& side, const Offsets& cu, int64_t b, int6
   int64_t found = 0;
   for (int64_t n = 0; n < b; ++n) {
     if (cu[n + 1] < cu[n]) {
-      return wrong_argument(name + "[" + print_number(n + 1) + "]", cu[n + 1], "at least " + print_number(cu[n]) + ", the one before");
+      return wrong_argument(name + "[" + print_number(n + 1) + "]", cu[n + 1],
+                            "at least " + print_number(cu[n]) + ", the one before");
     }
     found = std::max(found, cu[n + 1] - cu[n]);
   }
@@ -53,8 +54,8 @@ struct Extent {
   int64_t count = 0, stride = 0;
 };
 
-Status check_strides(const std::string& tensor, const Strides& s, const Offsets& cu, int64_t b, int64_t rows, int64_t heads,
-                     int64_t columns, bool written) {
+Status check_strides(const std::string& tensor, const Strides& s, const Offsets& cu, int64_t b, int64_t rows,
+                     int64_t heads, int64_t columns, bool written) {
   const std::string name = tensor + "_strides";
   if (s.batch < 0 || s.row < 0 || s.head < 0) return wrong_argument(name, print_strides(s), "0 or more each");
   const bool ragged = !cu.empty();
@@ -66,7 +67,8 @@ Status check_strides(const std::string& tensor, const Strides& s, const Offsets&
   }
   if (last > kMaxElements) return wrong_argument(name, print_strides(s), "element offsets of at most 2^60");
   if (!written) return {};
-  // Sorted by stride, each dimension has to step over all that the smaller ones span: sufficient, and true of every layout in use.
+  // Sorted by stride, each dimension has to step over all that the smaller ones span: sufficient, and true of every
+  // layout in use.
   std::sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& c) { return a.stride < c.stride; });
   int64_t span = columns;
   for (const Extent& each : extents) {
@@ -81,8 +83,8 @@ Status check_strides(const std::string& tensor, const Strides& s, const Offsets&
 
 Strides checked_dense_strides(Layout layout, int64_t rows, int64_t heads, int64_t columns) {
   const bool sane = rows >= 0 && heads >= 0 && columns >= 0;
-  if (!sane || saturating_product({rows, heads, columns}) == std::numeric_limits<int64_t>::max() ||
-      saturating_product({heads, columns}) == std::numeric_limits<int64_t>::max()) {
+  if (!sane || saturating_product({std::max<int64_t>(rows, 1), std::max<int64_t>(heads, 1), std::max<int64_t>(columns, 1)}) ==
+                   std::numeric_limits<int64_t>::max()) {
     return {};  // check() refuses the sizes
   }
   return dense_strides(layout, rows, heads, columns);
@@ -90,11 +92,11 @@ Strides checked_dense_strides(Layout layout, int64_t rows, int64_t heads, int64_
 
 Status check_sizes(const AttentionFwd& p) {
   const Status statuses[] = {
-      check_range("b", p.b, 0, kMaxExtent),         check_range("hq", p.hq, 1, kMaxExtent),
-      check_range("hk", p.hk, 1, kMaxExtent),       check_range("sq", p.sq, 0, kMaxExtent),
-      check_range("sk", p.sk, 0, kMaxExtent),       check_range("d", p.d, 1, 512),
-      check_range("dv", p.dv, 1, 512),              check_type("q_type", p.q_type),
-      check_type("k_type", p.k_type),               check_type("v_type", p.v_type),
+      check_range("b", p.b, 0, kMaxExtent),   check_range("hq", p.hq, 1, kMaxExtent),
+      check_range("hk", p.hk, 1, kMaxExtent), check_range("sq", p.sq, 0, kMaxExtent),
+      check_range("sk", p.sk, 0, kMaxExtent), check_range("d", p.d, 1, 512),
+      check_range("dv", p.dv, 1, 512),        check_type("q_type", p.q_type),
+      check_type("k_type", p.k_type),         check_type("v_type", p.v_type),
       check_type("o_type", p.o_type),
   };
   for (const Status& status : statuses) {
@@ -103,9 +105,12 @@ Status check_sizes(const AttentionFwd& p) {
   if (p.hq % p.hk != 0) return wrong_argument("hq", p.hq, "a multiple of hk = " + print_number(p.hk));
   if (Status status = check_offsets("q", p.cu_q, p.b, p.sq); !status.ok()) return status;
   if (Status status = check_offsets("k", p.cu_k, p.b, p.sk); !status.ok()) return status;
-  const int64_t work = saturating_product({std::max<int64_t>(p.b, 1), p.hq, std::max<int64_t>(p.sq, 1), std::max<int64_t>(p.sk, 1), std::max(p.d, p.dv)});
+  const int64_t work = saturating_product(
+      {std::max<int64_t>(p.b, 1), p.hq, std::max<int64_t>(p.sq, 1), std::max<int64_t>(p.sk, 1), std::max(p.d, p.dv)});
   if (work > kMaxElements) {
-    return wrong_argument("b * hq * sq * sk * d", work == std::numeric_limits<int64_t>::max() ? "2^63 or more" : print_number(work), "at most 2^60");
+    return wrong_argument("b * hq * sq * sk * d",
+                          work == std::numeric_limits<int64_t>::max() ? "2^63 or more" : print_number(work),
+                          "at most 2^60");
   }
   return {};
 }
@@ -123,7 +128,8 @@ Status AttentionFwd::check() const {
   }
   // Beyond 2^64 the products with f32 scores, or their reciprocals, leave the range of f32.
   constexpr double kLargest = 0x1p64;
-  if (scale && !(std::abs(*scale) <= kLargest)) return wrong_argument("scale", *scale, "a finite number of magnitude 2^64 or less");
+  if (scale && !(std::abs(*scale) <= kLargest))
+    return wrong_argument("scale", *scale, "a finite number of magnitude 2^64 or less");
   if (softcap != 0 && !(softcap >= 1 / kLargest && softcap <= kLargest)) {
     return wrong_argument("softcap", softcap, "0 (none) or 2^-64 to 2^64");
   }

@@ -266,7 +266,12 @@ struct AttentionFwd {
       for (int key = 0; key < panel.keys; ++key) {
         if ((panel.bits[i] >> key & 1) == 0) continue;
         const float prob = Pack::prob_at(probs_of(s, p, i), key);
-        for (int c = 0; c < s.dv; ++c) s.out[i * s.out_stride + c] += prob * Pack::v_at(panel.v, s.dv, key, c);
+        for (int c = 0; c < s.dv; c += kWidth) {
+          float lanes[kWidth] = {};
+          for (int j = 0; j < smaller(kWidth, s.dv - c); ++j) lanes[j] = Pack::v_at(panel.v, s.dv, key, c + j);
+          float* out = s.out + i * s.out_stride + c;
+          store(out, fma(set1(prob), load(lanes), load(out)));  // rounded as in a tile, whatever the compiler contracts
+        }
       }
   }
 
