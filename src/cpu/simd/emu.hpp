@@ -60,12 +60,12 @@ ATTEND_INLINE Vec exp2(Vec x) {
     const int down = static_cast<int>(clamped);
     const int whole = down - (static_cast<float>(down) > clamped ? 1 : 0);
     const float f = clamped - static_cast<float>(whole);
-    float p = 0x1.ec31ep-10F;
-    p = p * f + 0x1.269018p-7F;
-    p = p * f + 0x1.c95444p-5F;
-    p = p * f + 0x1.ebd5a8p-3F;
-    p = p * f + 0x1.62e4f6p-1F;
-    p = p * f + 0x1.fffffep-1F;
+    float p = 0x1.e974bap-10F;
+    p = p * f + 0x1.277866p-7F;
+    p = p * f + 0x1.c91ce4p-5F;
+    p = p * f + 0x1.ebdb58p-3F;
+    p = p * f + 0x1.62e4bap-1F;
+    p = p * f + 0x1.0p+0F;
     const float power = __builtin_bit_cast(float, (whole + 127) << 23);
     // Comparisons are false for NaN, which therefore comes out as itself.
     x[i] = x[i] < -126.0F ? 0.0F : x[i] < 128.0F ? p * power : x[i] + __builtin_inff();
