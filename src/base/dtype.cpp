@@ -9,7 +9,8 @@ namespace attend {
 const char* dtype_name(DType type) {
   switch (type) {
 #define ATTEND_DTYPE(name, bytes, significand_bits, safetensors, npy) \
-  case DType::name: return #name;
+  case DType::name:                                                   \
+    return #name;
 #include <attend/dtypes.def>
 #undef ATTEND_DTYPE
   }

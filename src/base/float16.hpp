@@ -3,8 +3,8 @@
 #include <bit>
 #include <cstdint>
 
-// Conversions between f32 and the 16-bit formats, on bits. To f32 they are exact; from f32 they round to nearest, ties to even,
-// with subnormals; overflow becomes infinity; a NaN stays a NaN, made quiet, with the top bits of its payload.
+// Conversions between f32 and the 16-bit formats, on bits. To f32 they are exact; from f32 they round to nearest, ties
+// to even, with subnormals; overflow becomes infinity; a NaN stays a NaN, made quiet, with the top bits of its payload.
 namespace attend {
 
 constexpr float f32_to_f32(float x) { return x; }

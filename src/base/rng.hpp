@@ -4,8 +4,8 @@
 
 namespace attend {
 
-/// Random numbers that are a function of (seed, index) alone, the same on every machine: the output function of splitmix64
-/// (Steele, Lea, Flood 2014) over a Weyl sequence. Not for secrets.
+/// Random numbers that are a function of (seed, index) alone, the same on every machine: the output function of
+/// splitmix64 (Steele, Lea, Flood 2014) over a Weyl sequence. Not for secrets.
 class Rng {
  public:
   explicit constexpr Rng(uint64_t seed, uint64_t index = 0) : key_(mix(seed)), index_(index) {}

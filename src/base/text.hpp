@@ -24,8 +24,7 @@ std::optional<T> parse_number(std::string_view text) {
 
 /// The shortest text that parse_number reads back as the same number.
 template <class T>
-  requires(std::integral<T> || std::floating_point<T>)
-std::string print_number(T value) {
+requires(std::integral<T> || std::floating_point<T>) std::string print_number(T value) {
   std::array<char, 64> buffer;
   const auto [stop, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
   return error == std::errc() ? std::string(buffer.data(), stop) : std::string("?");

@@ -17,13 +17,13 @@ inline Status wrong_argument(std::string_view argument, std::string_view found, 
 }
 
 template <class T>
-  requires(std::integral<T> || std::floating_point<T>)
-Status wrong_argument(std::string_view argument, T found, std::string_view expected) {
+requires(std::integral<T> || std::floating_point<T>) Status
+    wrong_argument(std::string_view argument, T found, std::string_view expected) {
   return wrong_argument(argument, print_number(found), expected);
 }
 
-/// Lengths, heads and sequences stay below 2^31, products of them and element offsets below 2^60, so that neither bytes nor pairs
-/// overflow int64 anywhere behind check().
+/// Lengths, heads and sequences stay below 2^31, products of them and element offsets below 2^60, so that neither bytes
+/// nor pairs overflow int64 anywhere behind check().
 inline constexpr int64_t kMaxExtent = (int64_t{1} << 31) - 1;
 inline constexpr int64_t kMaxElements = int64_t{1} << 60;
 /// What one line of text may expand to by recipes, in list entries.

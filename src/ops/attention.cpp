@@ -14,7 +14,8 @@ int64_t total_rows(const Offsets& cu, int64_t b, int64_t longest) { return cu.em
 
 }  // namespace
 
-AttentionFwd AttentionFwd::dense(Layout layout, DType type, int64_t b, int64_t hq, int64_t hk, int64_t sq, int64_t sk, int64_t d) {
+AttentionFwd AttentionFwd::dense(Layout layout, DType type, int64_t b, int64_t hq, int64_t hk, int64_t sq, int64_t sk,
+                                 int64_t d) {
   AttentionFwd problem;
   problem.b = b;
   problem.hq = hq;
@@ -65,7 +66,8 @@ Cost AttentionFwd::cost() const {
   }
   cost.visible_pairs *= (hq / heads) * (sequences == 1 ? b : 1);
   cost.flops = 2.0 * static_cast<double>(cost.visible_pairs) * static_cast<double>(d + dv);
-  const double q_rows = static_cast<double>(total_rows(cu_q, b, sq) * hq), k_rows = static_cast<double>(total_rows(cu_k, b, sk) * hk);
+  const double q_rows = static_cast<double>(total_rows(cu_q, b, sq) * hq),
+               k_rows = static_cast<double>(total_rows(cu_k, b, sk) * hk);
   cost.bytes = q_rows * static_cast<double>(d * dtype_bytes(q_type) + dv * dtype_bytes(o_type) + (lse ? 4 : 0)) +
                k_rows * static_cast<double>(d * dtype_bytes(k_type) + dv * dtype_bytes(v_type));
   return cost;

@@ -4,8 +4,8 @@
 
 namespace attend {
 
-/// The part of AttentionFwd::check() that comes before strides and masks: sizes, types and offsets. After it, no product of sizes
-/// overflows.
+/// The part of AttentionFwd::check() that comes before strides and masks: sizes, types and offsets. After it, no
+/// product of sizes overflows.
 Status check_sizes(const AttentionFwd& problem);
 
 /// dense_strides for sizes that nobody has checked yet: zeros where the products overflow.

@@ -18,11 +18,34 @@ constexpr std::array kLayouts{Layout::bshd, Layout::bhsd, Layout::thd};
 constexpr std::array<std::string_view, 3> kLayoutNames{"bshd", "bhsd", "thd"};
 
 /// Keys of the line, in the order in which they are printed.
-enum Key { kB, kHq, kHk, kSq, kSk, kD, kDv, kDtype, kOffsets, kLayout, kQ, kK, kV, kO, kScale, kSoftcap, kAlibi, kBias, kSink, kLse, kMask, kKeys };
-constexpr std::array<std::string_view, kKeys> kNames{"b",         "hq",        "hk",        "sq",    "sk",      "d",     "dv",
-                                                     "dtype",     "offsets",   "layout",    "q_strides", "k_strides", "v_strides",
-                                                     "o_strides", "scale",     "softcap",   "alibi", "bias",    "sink",  "lse",
-                                                     "mask"};
+enum Key {
+  kB,
+  kHq,
+  kHk,
+  kSq,
+  kSk,
+  kD,
+  kDv,
+  kDtype,
+  kOffsets,
+  kLayout,
+  kQ,
+  kK,
+  kV,
+  kO,
+  kScale,
+  kSoftcap,
+  kAlibi,
+  kBias,
+  kSink,
+  kLse,
+  kMask,
+  kKeys
+};
+constexpr std::array<std::string_view, kKeys> kNames{
+    "b",     "hq",      "hk",     "sq",        "sk",        "d",         "dv",
+    "dtype", "offsets", "layout", "q_strides", "k_strides", "v_strides", "o_strides",
+    "scale", "softcap", "alibi",  "bias",      "sink",      "lse",       "mask"};
 
 /// The values of a line by key. Reads give a default for a key that is not there and remember the first error.
 class Line {
@@ -140,7 +163,8 @@ std::vector<std::string_view> read_parts(Line& line, Key key, std::string_view t
     parts.push_back(cut(text, ','));
   }
   if (parts.size() == 1) parts.resize(n, parts[0]);
-  if (parts.size() != n) line.fail(kNames[key], in_quotes(line.text(key)), "1 or " + print_number(n) + " values joined by commas");
+  if (parts.size() != n)
+    line.fail(kNames[key], in_quotes(line.text(key)), "1 or " + print_number(n) + " values joined by commas");
   parts.resize(n);
   return parts;
 }
@@ -151,7 +175,8 @@ void read_sizes(Line& line, AttentionFwd& p) {
   }
   const Key k_lengths = line.has(kSk) ? kSk : kSq;
   const bool ragged_q = line.is_list(kSq), ragged_k = line.is_list(k_lengths);
-  if (line.has(kOffsets) && !ragged_q && !ragged_k) line.fail("offsets", in_quotes(line.text(kOffsets)), "lists of lengths in sq or sk");
+  if (line.has(kOffsets) && !ragged_q && !ragged_k)
+    line.fail("offsets", in_quotes(line.text(kOffsets)), "lists of lengths in sq or sk");
   const auto widths = read_parts(line, kOffsets, line.has(kOffsets) ? line.text(kOffsets) : "int32", 2);
   for (const std::string_view width : widths) {
     if (width != "int32" && width != "int64") line.fail("offsets", in_quotes(width), "int32 or int64");
@@ -276,7 +301,9 @@ Result<AttentionFwd> AttentionFwd::parse(std::string_view text) {
 
 std::string AttentionFwd::text() const {
   std::string out(kOperation);
-  const auto add = [&out](Key key, std::string_view value) { out.append(" ").append(kNames[key]).append("=").append(value); };
+  const auto add = [&out](Key key, std::string_view value) {
+    out.append(" ").append(kNames[key]).append("=").append(value);
+  };
   add(kB, print_number(b));
   add(kHq, print_number(hq));
   add(kHk, print_number(hk));
@@ -296,7 +323,8 @@ std::string AttentionFwd::text() const {
   size_t layout = 0;
   for (size_t i = kLayouts.size(); i-- > 0;) {
     const auto all = tensors(*this, kLayouts[i]);
-    if (std::all_of(all.begin(), all.end(), [this](const Tensor4& each) { return this->*each.strides == each.dense; })) layout = i;
+    if (std::all_of(all.begin(), all.end(), [this](const Tensor4& each) { return this->*each.strides == each.dense; }))
+      layout = i;
   }
   if (layout != 0) add(kLayout, kLayoutNames[layout]);
   for (const Tensor4& each : tensors(*this, kLayouts[layout])) {
@@ -312,7 +340,8 @@ std::string AttentionFwd::text() const {
   }
   if (sink) add(kSink, "1");
   if (lse) add(kLse, "1");
-  // A mask that contradicts the Problem may have lists that end early: such a Problem is printed for its error message only.
+  // A mask that contradicts the Problem may have lists that end early: such a Problem is printed for its error message
+  // only.
   if (!mask.none()) add(kMask, check_sizes(*this).ok() && mask.check(*this).ok() ? print_mask(mask) : "?");
   return out;
 }

@@ -18,7 +18,8 @@ auto visit_term(const MaskTerm& term, F&& f) {
   using R = decltype(f(*std::get_if<0>(&term)));
   switch (static_cast<MaskKind>(term.index())) {
 #define ATTEND_MASK(Type, name, doc) \
-  case MaskKind::name: return f(*std::get_if<Type>(&term));
+  case MaskKind::name:               \
+    return f(*std::get_if<Type>(&term));
 #include <attend/mask/masks.def>
 #undef ATTEND_MASK
   }
@@ -143,7 +144,8 @@ Range Mask::key_span(const Frame& frame, Range q) const {
 
 Status Mask::check(const AttentionFwd& problem) const {
   for (const MaskTerm& each : terms_) {
-    if (each.index() >= std::variant_size_v<MaskTerm> - 1) return wrong_argument("mask", "no mask", "a row of masks.def");
+    if (each.index() >= std::variant_size_v<MaskTerm> - 1)
+      return wrong_argument("mask", "no mask", "a row of masks.def");
     if (Status status = visit_term(each, [&](const auto& term) { return check_term(term, problem); }); !status.ok()) {
       return status;
     }

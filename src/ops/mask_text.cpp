@@ -12,15 +12,15 @@ Result<Mask> parse_one(std::string_view text, const AttentionFwd& problem, int64
   const std::string_view fields = has_fields ? text.substr(colon + 1) : std::string_view();
   const std::string_view kind = text.substr(0, colon);
   std::string names = "none";
-#define ATTEND_MASK(Type, name, doc)                     \
-  if (kind == #name) {                                   \
-    TermReader in(#name, fields, has_fields, budget);    \
-    Type term;                                           \
-    read_term(in, problem, term);                        \
-    in.finish();                                         \
-    if (!in.status().ok()) return in.status();           \
-    return Mask(std::move(term));                        \
-  }                                                      \
+#define ATTEND_MASK(Type, name, doc)                  \
+  if (kind == #name) {                                \
+    TermReader in(#name, fields, has_fields, budget); \
+    Type term;                                        \
+    read_term(in, problem, term);                     \
+    in.finish();                                      \
+    if (!in.status().ok()) return in.status();        \
+    return Mask(std::move(term));                     \
+  }                                                   \
   names += ", " #name;
 #include <attend/mask/masks.def>
 #undef ATTEND_MASK

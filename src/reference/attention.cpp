@@ -48,8 +48,10 @@ ReferenceHead::ReferenceHead(const AttentionFwd& problem, const AttentionFwdArgs
   k_.resize(static_cast<size_t>(sk * problem.d));
   v_.resize(static_cast<size_t>(sk * problem.dv));
   for (int64_t key = 0; key < sk; ++key) {
-    widen(problem.k_type, element(args.k, problem.k_type, problem.k_offset(n, key, key_head)), problem.d, &k_[key * problem.d]);
-    widen(problem.v_type, element(args.v, problem.v_type, problem.v_offset(n, key, key_head)), problem.dv, &v_[key * problem.dv]);
+    widen(problem.k_type, element(args.k, problem.k_type, problem.k_offset(n, key, key_head)), problem.d,
+          &k_[key * problem.d]);
+    widen(problem.v_type, element(args.v, problem.v_type, problem.v_offset(n, key, key_head)), problem.dv,
+          &v_[key * problem.dv]);
   }
 }
 
@@ -102,8 +104,8 @@ ReferenceRow ReferenceHead::row(Arithmetic arithmetic, int64_t head, int64_t row
   return result;
 }
 
-ReferenceRow reference_row(const AttentionFwd& problem, const AttentionFwdArgs& args, Arithmetic arithmetic, int64_t n, int64_t head,
-                           int64_t row) {
+ReferenceRow reference_row(const AttentionFwd& problem, const AttentionFwdArgs& args, Arithmetic arithmetic, int64_t n,
+                           int64_t head, int64_t row) {
   return ReferenceHead(problem, args, n, head / problem.group()).row(arithmetic, head, row);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <attend/attention.hpp>
 #include <algorithm>
+#include <attend/attention.hpp>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -15,14 +15,14 @@ namespace attend {
 /// What one output row is made of, widened exactly from the element types.
 struct RowInputs {
   int64_t d = 0, dv = 0;
-  const float* q = nullptr;            ///< [d]
-  const float* k = nullptr;            ///< [sk, d]
-  const float* v = nullptr;            ///< [sk, dv]
+  const float* q = nullptr;                    ///< [d]
+  const float* k = nullptr;                    ///< [sk, d]
+  const float* v = nullptr;                    ///< [sk, dv]
   const std::vector<int64_t>* keys = nullptr;  ///< that the row sees; nothing of the others is looked at
   double scale = 1, softcap = 0;
-  std::optional<double> slope;         ///< ALiBi
-  int64_t position = 0;                ///< of the row among the keys, for ALiBi
-  const float* bias = nullptr;         ///< [sk], or null
+  std::optional<double> slope;  ///< ALiBi
+  int64_t position = 0;         ///< of the row among the keys, for ALiBi
+  const float* bias = nullptr;  ///< [sk], or null
   std::optional<double> sink;
 };
 
@@ -32,8 +32,9 @@ struct OutputRow {
   Scalar lse = 0;
 };
 
-/// One row of attention as its definition reads. With Scalar = double it is the oracle; with Bound it also says how far a kernel
-/// may be from it, given where the kernel rounds. A row without a key that has weight gives o = 0 and lse = -inf, or the sink.
+/// One row of attention as its definition reads. With Scalar = double it is the oracle; with Bound it also says how far
+/// a kernel may be from it, given where the kernel rounds. A row without a key that has weight gives o = 0 and lse =
+/// -inf, or the sink.
 template <class Scalar>
 OutputRow<Scalar> attention_row(const RowInputs& in, const Rounding<Scalar>& round) {
   using std::exp, std::log, std::tanh;

@@ -5,8 +5,8 @@
 
 namespace attend {
 
-/// A number and how far what a kernel computed in its place may be from it. The arithmetic carries the error of the operands
-/// along; what an operation itself rounds is added where it happens (rounding.hpp).
+/// A number and how far what a kernel computed in its place may be from it. The arithmetic carries the error of the
+/// operands along; what an operation itself rounds is added where it happens (rounding.hpp).
 struct Bound {
   double value = 0, error = 0;
 

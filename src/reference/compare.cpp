@@ -83,10 +83,12 @@ class Comparer {
 
   void row(const RowIndex& at, const ReferenceRow& expected) {
     std::vector<float> found(static_cast<size_t>(p_.dv));
-    widen(p_.o_type, static_cast<const char*>(args_.o) + p_.o_offset(at.n, at.row, at.head) * dtype_bytes(p_.o_type), p_.dv, found.data());
+    widen(p_.o_type, static_cast<const char*>(args_.o) + p_.o_offset(at.n, at.row, at.head) * dtype_bytes(p_.o_type),
+          p_.dv, found.data());
     for (int64_t c = 0; c < p_.dv; ++c) {
       const double value = expected.o[c], error = std::abs(found[c] - value);
-      note(ratio_of(found[c], value, expected.o_bound[c], largest_finite(p_.o_type)), at, c, found[c], value, expected.o_bound[c]);
+      note(ratio_of(found[c], value, expected.o_bound[c], largest_finite(p_.o_type)), at, c, found[c], value,
+           expected.o_bound[c]);
       if (!std::isfinite(error)) continue;
       result_.max_error = std::max(result_.max_error, error);
       squares_ += error * error;
@@ -113,12 +115,14 @@ class Comparer {
   }
 
  private:
-  void note(double ratio, const RowIndex& at, std::optional<int64_t> column, double found, double expected, double bound) {
+  void note(double ratio, const RowIndex& at, std::optional<int64_t> column, double found, double expected,
+            double bound) {
     result_.max_ratio = std::max(result_.max_ratio, ratio);
     if (ratio <= 1 || !result_.first_failure.empty()) return;
-    result_.first_failure = std::string(column ? "o" : "lse") + " at batch " + print_number(at.n) + ", head " + print_number(at.head) +
-                            ", row " + print_number(at.row) + (column ? ", column " + print_number(*column) : "") + " is " +
-                            print_number(found) + ", expected " + print_number(expected) + " within " + print_number(bound);
+    result_.first_failure = std::string(column ? "o" : "lse") + " at batch " + print_number(at.n) + ", head " +
+                            print_number(at.head) + ", row " + print_number(at.row) +
+                            (column ? ", column " + print_number(*column) : "") + " is " + print_number(found) +
+                            ", expected " + print_number(expected) + " within " + print_number(bound);
   }
 
   const AttentionFwd& p_;
@@ -130,8 +134,8 @@ class Comparer {
 
 }  // namespace
 
-Comparison compare_with_reference(const AttentionFwd& problem, const AttentionFwdArgs& args, Arithmetic arithmetic, int64_t sample,
-                                  uint64_t seed) {
+Comparison compare_with_reference(const AttentionFwd& problem, const AttentionFwdArgs& args, Arithmetic arithmetic,
+                                  int64_t sample, uint64_t seed) {
   Comparer comparer(problem, args);
   std::optional<ReferenceHead> keys;
   RowIndex loaded{-1, -1, -1};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The places where a kernel rounds. On double they do nothing; on Bound each adds what its rounding may cost, to first order in
-// the unit roundoff u of f32. Derivations: docs/numerics.md, one paragraph for each place, in this order.
+// The places where a kernel rounds. On double they do nothing; on Bound each adds what its rounding may cost, to first
+// order in the unit roundoff u of f32. Derivations: docs/numerics.md, one paragraph for each place, in this order.
 #pragma once
 #include <attend/attention.hpp>
 #include <cmath>
@@ -30,12 +30,13 @@ struct Rounding<double> {
 
 template <>
 struct Rounding<Bound> {
-  static constexpr double kU = 0x1p-24;              ///< unit roundoff of f32
-  static constexpr double kTiny = 0x1p-126;          ///< results below may be flushed to zero
-  static constexpr double kExp2Error = 0x1p-21;      ///< relative error of a kernel's exp2, 4 units of 2^-23
-  static constexpr double kTanhError = 0x1p-21;      ///< relative error of a kernel's tanh
-  static constexpr double kReferenceGap = 20 * 0.6931471805599453;  ///< how far above its reference maximum a score may lie: 2^20
-  static constexpr double kOverflow = 0x1p126;       ///< sizes from which f32 may overflow in base-2 units
+  static constexpr double kU = 0x1p-24;          ///< unit roundoff of f32
+  static constexpr double kTiny = 0x1p-126;      ///< results below may be flushed to zero
+  static constexpr double kExp2Error = 0x1p-21;  ///< relative error of a kernel's exp2, 4 units of 2^-23
+  static constexpr double kTanhError = 0x1p-21;  ///< relative error of a kernel's tanh
+  static constexpr double kReferenceGap =
+      20 * 0.6931471805599453;                  ///< how far above its reference maximum a score may lie: 2^20
+  static constexpr double kOverflow = 0x1p126;  ///< sizes from which f32 may overflow in base-2 units
 
   Rounding(const AttentionFwd& problem, Arithmetic arithmetic, int64_t visible_keys);
 
@@ -91,11 +92,11 @@ struct Rounding<Bound> {
   static constexpr double kInfinity = std::numeric_limits<double>::infinity();
   static constexpr double kFactorRoundings = 4;  ///< scale, log2(e), their product, times q
 
-  bool folds_scale = true;   ///< into the queries, else it multiplies the finished products
-  double d = 0;              ///< roundings of one q.k
-  double start_depth = 0;    ///< of them, those of an accumulator that may start at -m
-  double sum_depth = 0;      ///< roundings of one sum over the visible keys
-  double rescales = 0;       ///< how often a row may be rescaled
+  bool folds_scale = true;  ///< into the queries, else it multiplies the finished products
+  double d = 0;             ///< roundings of one q.k
+  double start_depth = 0;   ///< of them, those of an accumulator that may start at -m
+  double sum_depth = 0;     ///< roundings of one sum over the visible keys
+  double rescales = 0;      ///< how often a row may be rescaled
   double product_flush = 0x1p-149, probability_roundoff = 0, output_roundoff = 0, output_flush = 0;
 };
 

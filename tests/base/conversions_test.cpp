@@ -66,8 +66,9 @@ TEST(conversions, narrowing_rounds_to_nearest_ties_to_even) {
     for (uint16_t low = 0; low < infinity; ++low) {
       const auto high = static_cast<uint16_t>(low + 1);
       // Above the largest number stands the power of two that would come next: from its middle on it is infinity.
-      const double above = high == infinity ? 2 * decode(low, format.exponent_bits) - decode(low - 1, format.exponent_bits)
-                                            : decode(high, format.exponent_bits);
+      const double above = high == infinity
+                               ? 2 * decode(low, format.exponent_bits) - decode(low - 1, format.exponent_bits)
+                               : decode(high, format.exponent_bits);
       const double middle = (decode(low, format.exponent_bits) + above) / 2;
       const float tie = static_cast<float>(middle);
       ASSERT_EQ(tie, middle) << "f32 holds every middle";
@@ -98,7 +99,7 @@ TEST(conversions, arrays_of_every_type) {
     narrow(type, values.data(), static_cast<int64_t>(values.size()), storage.data());
     widen(type, storage.data(), static_cast<int64_t>(values.size()), back.data());
     for (size_t i = 0; i < values.size(); ++i) {
-      const float expected = type == DType::f32 ? values[i]
+      const float expected = type == DType::f32   ? values[i]
                              : type == DType::f16 ? f16_to_f32(f32_to_f16(values[i]))
                                                   : bf16_to_f32(f32_to_bf16(values[i]));
       EXPECT_EQ(back[i], expected) << dtype_name(type);

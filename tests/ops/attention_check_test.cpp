@@ -28,7 +28,12 @@ TEST(problem_check, sound_problems_pass) {
   EXPECT_EQ(complaint([](AttentionFwd& p) { p.b = 0; }), "");
   EXPECT_EQ(complaint([](AttentionFwd& p) { p.sq = p.sk = 0; }), "");
   EXPECT_EQ(complaint([](AttentionFwd& p) { p.k_strides = p.v_strides = {0, 0, 0}; }), "") << "inputs may be broadcast";
-  EXPECT_EQ(complaint([](AttentionFwd& p) { p.q_strides.row += 3; p.o_strides = {1, 1000000, 1000}; p.b = 1; }), "");
+  EXPECT_EQ(complaint([](AttentionFwd& p) {
+              p.q_strides.row += 3;
+              p.o_strides = {1, 1000000, 1000};
+              p.b = 1;
+            }),
+            "");
 }
 
 TEST(problem_check, sizes) {
@@ -46,9 +51,12 @@ TEST(problem_check, strides) {
   EXPECT_EQ(complaint([](AttentionFwd& p) { p.q_strides.row = -1; }),
             "attention_fwd: q_strides is 384,-1,16 (batch, row, head), expected 0 or more each");
   EXPECT_EQ(complaint([](AttentionFwd& p) { p.v_strides.batch = int64_t{1} << 61; }),
-            "attention_fwd: v_strides is 2305843009213693952,32,16 (batch, row, head), expected element offsets of at most 2^60");
-  for (const Strides& overlapping : {Strides{384, 64, 15}, Strides{384, 63, 16}, Strides{383, 64, 16}, Strides{384, 0, 16}}) {
-    EXPECT_NE(complaint([&](AttentionFwd& p) { p.o_strides = overlapping; }).find("expected rows that do not overlap"), std::string::npos);
+            "attention_fwd: v_strides is 2305843009213693952,32,16 (batch, row, head), expected element offsets of at "
+            "most 2^60");
+  for (const Strides& overlapping :
+       {Strides{384, 64, 15}, Strides{384, 63, 16}, Strides{383, 64, 16}, Strides{384, 0, 16}}) {
+    EXPECT_NE(complaint([&](AttentionFwd& p) { p.o_strides = overlapping; }).find("expected rows that do not overlap"),
+              std::string::npos);
   }
 }
 
@@ -66,7 +74,9 @@ TEST(problem_check, accepted_output_rows_are_disjoint) {
         for (int64_t n = 0; n < 2; ++n) {
           for (int64_t r = 0; r < 3; ++r) {
             for (int64_t h = 0; h < 2; ++h) {
-              for (int64_t c = 0; c < 2; ++c) ASSERT_EQ(touched[static_cast<size_t>(p.o_offset(n, r, h) + c)]++, 0) << batch << " " << row << " " << head;
+              for (int64_t c = 0; c < 2; ++c)
+                ASSERT_EQ(touched[static_cast<size_t>(p.o_offset(n, r, h) + c)]++, 0)
+                    << batch << " " << row << " " << head;
             }
           }
         }
@@ -89,7 +99,8 @@ TEST(problem_check, offsets) {
 TEST(problem_check, score_terms) {
   EXPECT_EQ(complaint([](AttentionFwd& p) { p.scale = std::numeric_limits<double>::infinity(); }),
             "attention_fwd: scale is inf, expected a finite number of magnitude 2^64 or less");
-  EXPECT_EQ(complaint([](AttentionFwd& p) { p.softcap = -2; }), "attention_fwd: softcap is -2, expected 0 (none) or 2^-64 to 2^64");
+  EXPECT_EQ(complaint([](AttentionFwd& p) { p.softcap = -2; }),
+            "attention_fwd: softcap is -2, expected 0 (none) or 2^-64 to 2^64");
   EXPECT_NE(complaint([](AttentionFwd& p) { p.softcap = std::nan(""); }), "");
   EXPECT_EQ(complaint([](AttentionFwd& p) { p.alibi_per_batch = true; }),
             "attention_fwd: alibi_per_batch is true, expected false without alibi");
@@ -98,8 +109,10 @@ TEST(problem_check, score_terms) {
 TEST(problem_check, mask_lists_have_the_sizes_of_the_problem) {
   const auto masked = [](const Mask& mask) { return complaint([&](AttentionFwd& p) { p.mask = mask; }); };
   EXPECT_EQ(masked(Padding{{}, std::vector<int64_t>{3, 8}}), "");
-  EXPECT_EQ(masked(Padding{{}, std::vector<int64_t>{3, 9}}), "attention_fwd: mask.padding.end is 9, expected begin = 0 to sk = 8");
-  EXPECT_EQ(masked(PrefixLm{std::vector<int64_t>{1, 2, 3}}), "attention_fwd: mask.prefix_lm.prefix is 3 numbers, expected 1 or b = 2");
+  EXPECT_EQ(masked(Padding{{}, std::vector<int64_t>{3, 9}}),
+            "attention_fwd: mask.padding.end is 9, expected begin = 0 to sk = 8");
+  EXPECT_EQ(masked(PrefixLm{std::vector<int64_t>{1, 2, 3}}),
+            "attention_fwd: mask.prefix_lm.prefix is 3 numbers, expected 1 or b = 2");
   EXPECT_EQ(masked(Documents{}), "attention_fwd: mask.documents.offsets is empty, expected at least the number 0");
   EXPECT_EQ(masked(Documents{std::vector<int64_t>{0, 5, 4}}),
             "attention_fwd: mask.documents.offsets is 4 after 5, expected never falling numbers");

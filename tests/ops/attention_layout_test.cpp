@@ -63,7 +63,8 @@ TEST(problem_cost, bytes_count_each_tensor_once) {
 }
 
 TEST(problem_cost, ragged_sequences_are_counted_one_by_one) {
-  EXPECT_EQ(parsed("attention_fwd hq=2 sq=3,0,5 sk=4,2,5 d=8 mask=causal").cost().visible_pairs, 2 * ((2 + 3 + 4) + 0 + 15));
+  EXPECT_EQ(parsed("attention_fwd hq=2 sq=3,0,5 sk=4,2,5 d=8 mask=causal").cost().visible_pairs,
+            2 * ((2 + 3 + 4) + 0 + 15));
 }
 
 TEST(problem_cost, huge_uniform_problems_are_counted_at_once) {

@@ -99,7 +99,8 @@ TEST(mask, dense_true_means_attend) {
 TEST(mask, density_of_recipes_is_what_was_asked) {
   const AttentionFwd p = test::parsed("attention_fwd d=1 sq=300 sk=300 mask=dense:random:0.25:9");
   EXPECT_NEAR(static_cast<double>(p.cost().visible_pairs) / 90000, 0.25, 0.01);
-  const AttentionFwd tiles = test::parsed("attention_fwd d=1 hq=4 sq=600 sk=600 mask=block_sparse:10x10:random:0.1:9:perhead");
+  const AttentionFwd tiles =
+      test::parsed("attention_fwd d=1 hq=4 sq=600 sk=600 mask=block_sparse:10x10:random:0.1:9:perhead");
   EXPECT_NEAR(static_cast<double>(tiles.cost().visible_pairs) / (4 * 360000), 0.1, 0.01);
 }
 

@@ -31,7 +31,8 @@ std::string problem_text(const AttentionFwd& p) {
 AttentionFwd sized(int64_t sq, int64_t sk) { return AttentionFwd::dense(Layout::bshd, DType::f32, 2, 2, 2, sq, sk, 1); }
 
 /// Calls `check(problem)` with masks of each row alone and of up to three random rows together.
-void for_drawn_masks(int64_t sq, int64_t sk, int draws, uint64_t seed, const std::function<void(const AttentionFwd&)>& check) {
+void for_drawn_masks(int64_t sq, int64_t sk, int draws, uint64_t seed,
+                     const std::function<void(const AttentionFwd&)>& check) {
   const AttentionFwd plain = sized(sq, sk);
   Rng rng(seed);
   const auto run = [&](const std::string& mask) {
@@ -54,7 +55,8 @@ void for_drawn_masks(int64_t sq, int64_t sk, int draws, uint64_t seed, const std
 
 /// Pairs kept in each prefix rectangle, so that any rectangle is counted in four look-ups.
 struct Counts {
-  Counts(const Mask& mask, const Frame& frame) : width(frame.sk + 1), sums(static_cast<size_t>((frame.sq + 1) * width)) {
+  Counts(const Mask& mask, const Frame& frame)
+      : width(frame.sk + 1), sums(static_cast<size_t>((frame.sq + 1) * width)) {
     for (int64_t q = 0; q < frame.sq; ++q) {
       int64_t row = 0;
       for (int64_t k = 0; k < frame.sk; ++k) {
@@ -85,7 +87,8 @@ TEST(masks, classify_agrees_with_keep_on_every_small_tile) {
                 const TileClass found = p.mask.classify(frame, q, k);
                 const int64_t kept = counts.kept(q, k);
                 if (found == TileClass::skip) {
-                  ASSERT_EQ(kept, 0) << "queries " << q.begin << " to " << q.end << ", keys " << k.begin << " to " << k.end;
+                  ASSERT_EQ(kept, 0) << "queries " << q.begin << " to " << q.end << ", keys " << k.begin << " to "
+                                     << k.end;
                 }
                 if (found == TileClass::full) {
                   ASSERT_EQ(kept, q.size() * k.size())

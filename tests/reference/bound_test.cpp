@@ -12,7 +12,8 @@ namespace attend {
 namespace {
 
 /// For random operands within their errors, the result stays within the error of the result.
-void expect_holds(const std::function<Bound(Bound, Bound)>& f, const std::function<double(double, double)>& exact, bool positive) {
+void expect_holds(const std::function<Bound(Bound, Bound)>& f, const std::function<double(double, double)>& exact,
+                  bool positive) {
   Rng rng(4);
   for (int i = 0; i < 20000; ++i) {
     const auto draw = [&] { return positive ? 0.5 + 3 * rng.uniform() : 2 * rng.normal(); };
@@ -22,7 +23,8 @@ void expect_holds(const std::function<Bound(Bound, Bound)>& f, const std::functi
     // Errors are largest at the ends.
     for (const double x : {a.value - a.error, a.value, a.value + a.error}) {
       for (const double y : {b.value - b.error, b.value, b.value + b.error}) {
-        ASSERT_LE(std::abs(exact(x, y) - result.value), result.error + 1e-14 * (1 + std::abs(result.value))) << a.value << " " << b.value;
+        ASSERT_LE(std::abs(exact(x, y) - result.value), result.error + 1e-14 * (1 + std::abs(result.value)))
+            << a.value << " " << b.value;
       }
     }
   }

@@ -11,7 +11,8 @@ using test::Fault;
 using test::Memory;
 using test::tiled_attention;
 
-double ratio(const std::string& line, Fault fault, uint64_t seed, double magnitude = 1, Arithmetic arithmetic = Arithmetic::f32) {
+double ratio(const std::string& line, Fault fault, uint64_t seed, double magnitude = 1,
+             Arithmetic arithmetic = Arithmetic::f32) {
   Memory memory(line, seed, magnitude);
   tiled_attention(memory, fault);
   return compare_with_reference(memory.problem, memory.args(), arithmetic).max_ratio;
@@ -81,7 +82,8 @@ TEST(bound, planted_faults_are_noticed) {
 TEST(bound, faults_are_noticed_beside_bf16_probabilities) {
   const char* line = "attention_fwd hq=2 hk=2 sq=60 sk=60 d=64 dtype=bf16 mask=causal";
   EXPECT_LE(ratio(line, Fault::rounded_twice, 1, 1, Arithmetic::bf16_dot), 1);
-  for (const Fault fault : {Fault::dropped_key, Fault::mask_off_by_one, Fault::forgotten_rescale, Fault::swapped_head}) {
+  for (const Fault fault :
+       {Fault::dropped_key, Fault::mask_off_by_one, Fault::forgotten_rescale, Fault::swapped_head}) {
     EXPECT_GT(ratio(line, fault, 1, 1, Arithmetic::bf16_dot), 1);
   }
 }

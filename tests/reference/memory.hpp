@@ -13,7 +13,8 @@ namespace attend::test {
 /// Memory of a Problem in which every element can be read and set as a number, whatever its type.
 class Memory {
  public:
-  explicit Memory(const std::string& line, uint64_t seed = 1, double magnitude = 1) : problem(*AttentionFwd::parse(line)) {
+  explicit Memory(const std::string& line, uint64_t seed = 1, double magnitude = 1)
+      : problem(*AttentionFwd::parse(line)) {
     Rng rng(seed);
     const AttentionFwd& p = problem;
     const auto fill = [&](std::vector<float>& storage, DType type, int64_t count) {
@@ -38,20 +39,38 @@ class Memory {
     return {q_.data(), k_.data(), v_.data(), o_.data(), lse.data(), slopes.data(), bias.data(), sink.data()};
   }
 
-  float q(int64_t n, int64_t head, int64_t row, int64_t c) const { return get(q_, problem.q_type, problem.q_offset(n, row, head) + c); }
-  float k(int64_t n, int64_t head, int64_t row, int64_t c) const { return get(k_, problem.k_type, problem.k_offset(n, row, head) + c); }
-  float v(int64_t n, int64_t head, int64_t row, int64_t c) const { return get(v_, problem.v_type, problem.v_offset(n, row, head) + c); }
-  float o(int64_t n, int64_t head, int64_t row, int64_t c) const { return get(o_, problem.o_type, problem.o_offset(n, row, head) + c); }
-  void set_q(int64_t n, int64_t head, int64_t row, int64_t c, float x) { set(q_, problem.q_type, problem.q_offset(n, row, head) + c, x); }
-  void set_k(int64_t n, int64_t head, int64_t row, int64_t c, float x) { set(k_, problem.k_type, problem.k_offset(n, row, head) + c, x); }
-  void set_v(int64_t n, int64_t head, int64_t row, int64_t c, float x) { set(v_, problem.v_type, problem.v_offset(n, row, head) + c, x); }
-  void set_o(int64_t n, int64_t head, int64_t row, int64_t c, float x) { set(o_, problem.o_type, problem.o_offset(n, row, head) + c, x); }
+  float q(int64_t n, int64_t head, int64_t row, int64_t c) const {
+    return get(q_, problem.q_type, problem.q_offset(n, row, head) + c);
+  }
+  float k(int64_t n, int64_t head, int64_t row, int64_t c) const {
+    return get(k_, problem.k_type, problem.k_offset(n, row, head) + c);
+  }
+  float v(int64_t n, int64_t head, int64_t row, int64_t c) const {
+    return get(v_, problem.v_type, problem.v_offset(n, row, head) + c);
+  }
+  float o(int64_t n, int64_t head, int64_t row, int64_t c) const {
+    return get(o_, problem.o_type, problem.o_offset(n, row, head) + c);
+  }
+  void set_q(int64_t n, int64_t head, int64_t row, int64_t c, float x) {
+    set(q_, problem.q_type, problem.q_offset(n, row, head) + c, x);
+  }
+  void set_k(int64_t n, int64_t head, int64_t row, int64_t c, float x) {
+    set(k_, problem.k_type, problem.k_offset(n, row, head) + c, x);
+  }
+  void set_v(int64_t n, int64_t head, int64_t row, int64_t c, float x) {
+    set(v_, problem.v_type, problem.v_offset(n, row, head) + c, x);
+  }
+  void set_o(int64_t n, int64_t head, int64_t row, int64_t c, float x) {
+    set(o_, problem.o_type, problem.o_offset(n, row, head) + c, x);
+  }
 
   AttentionFwd problem;
   std::vector<float> lse, slopes, bias, sink;
 
  private:
-  int64_t elements(const Offsets& cu, int64_t longest) const { return cu.empty() ? problem.b * longest : cu[problem.b]; }
+  int64_t elements(const Offsets& cu, int64_t longest) const {
+    return cu.empty() ? problem.b * longest : cu[problem.b];
+  }
   static float get(const std::vector<float>& storage, DType type, int64_t at) {
     float x = 0;
     widen(type, reinterpret_cast<const char*>(storage.data()) + at * dtype_bytes(type), 1, &x);

@@ -2,8 +2,8 @@
 #include <attend/reference.hpp>
 #include <cmath>
 
-#include "reference/head.hpp"
 #include "memory.hpp"
+#include "reference/head.hpp"
 
 namespace attend {
 namespace {

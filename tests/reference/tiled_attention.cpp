@@ -28,7 +28,8 @@ float score(const Memory& m, const Row& at, int64_t key_head, int64_t key, Fault
   if (fault != Fault::softcap_after_bias) s = capped(s);
   if (p.alibi) {
     const int64_t position = fault == Fault::wrong_position ? at.row : frame.key_position(at.row);
-    s -= m.slopes[static_cast<size_t>(p.alibi_per_batch ? at.n * p.hq + at.head : at.head)] * static_cast<float>(std::abs(position - key));
+    s -= m.slopes[static_cast<size_t>(p.alibi_per_batch ? at.n * p.hq + at.head : at.head)] *
+         static_cast<float>(std::abs(position - key));
   }
   if (p.bias) s += m.bias[static_cast<size_t>(p.bias_offset(at.n, at.head, at.row) + key)];
   if (fault == Fault::softcap_after_bias) s = capped(s);
@@ -56,7 +57,8 @@ void one_row(Memory& m, const Row& at, Fault fault) {
   };
   for (size_t tile = 0; tile < keys.size(); tile += kTile) {
     std::vector<float> scores;
-    for (size_t i = tile; i < std::min(tile + kTile, keys.size()); ++i) scores.push_back(score(m, at, key_head, keys[i], fault));
+    for (size_t i = tile; i < std::min(tile + kTile, keys.size()); ++i)
+      scores.push_back(score(m, at, key_head, keys[i], fault));
     float top = max;
     for (const float s : scores) top = std::fmax(top, s);
     if (top > max) raise(top);
@@ -79,7 +81,8 @@ void one_row(Memory& m, const Row& at, Fault fault) {
     if (fault != Fault::missing_sink_in_lse) lse_sum = sum;
   }
   for (int64_t c = 0; c < p.dv; ++c) m.set_o(at.n, at.head, at.row, c, sum > 0 ? out[static_cast<size_t>(c)] / sum : 0);
-  if (p.lse) m.lse[static_cast<size_t>(p.lse_offset(at.n, at.row, at.head))] = max == -kInf ? -kInf : max + std::log(lse_sum);
+  if (p.lse)
+    m.lse[static_cast<size_t>(p.lse_offset(at.n, at.row, at.head))] = max == -kInf ? -kInf : max + std::log(lse_sum);
 }
 
 }  // namespace

@@ -5,12 +5,13 @@
 
 namespace attend {
 
-/// Tiles of q_tile x k_tile pairs that count, in compressed sparse rows, shared by all sequences of the batch (top-left: tile row
-/// i covers queries [i * q_tile, (i + 1) * q_tile), tile column j likewise; the last ones may stick out). FlashAttention,
-/// arXiv:2205.14135, section 3.3.
+/// Tiles of q_tile x k_tile pairs that count, in compressed sparse rows, shared by all sequences of the batch
+/// (top-left: tile row i covers queries [i * q_tile, (i + 1) * q_tile), tile column j likewise; the last ones may stick
+/// out). FlashAttention, arXiv:2205.14135, section 3.3.
 struct BlockSparse {
   int64_t q_tile = 64, k_tile = 64;
-  Array<int64_t> row_ptr;  ///< [heads * tile_rows + 1], from 0, never falling; entry head * tile_rows + i begins row i of that head
+  Array<int64_t> row_ptr;  ///< [heads * tile_rows + 1], from 0, never falling; entry head * tile_rows + i begins row i
+                           ///< of that head
   Array<int32_t> columns;  ///< [row_ptr.back()], rising within each row
   int64_t heads = 1;       ///< 1: shared by all query heads, else hq
   int64_t tile_rows = 0;

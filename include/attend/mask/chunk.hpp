@@ -4,8 +4,8 @@
 
 namespace attend {
 
-/// Key positions are cut into chunks of `size`; a query sees the chunk that its own key position lies in (FlashAttention-3's
-/// `attention_chunk`, Llama 4). Usually intersected with causal.
+/// Key positions are cut into chunks of `size`; a query sees the chunk that its own key position lies in
+/// (FlashAttention-3's `attention_chunk`, Llama 4). Usually intersected with causal.
 struct Chunk {
   int64_t size = 1;
 

@@ -5,8 +5,8 @@
 
 namespace attend {
 
-/// One boolean for each pair, nonzero = attend (PyTorch's meaning): [b or 1][hq or 1][sq][sk], sq and sk of the Problem.
-/// Classifying a tile reads it.
+/// One boolean for each pair, nonzero = attend (PyTorch's meaning): [b or 1][hq or 1][sq][sk], sq and sk of the
+/// Problem. Classifying a tile reads it.
 struct Dense {
   Array<uint8_t> allow;
   int64_t sq = 0, sk = 0;

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <algorithm>
 #include <attend/array.hpp>
 #include <attend/mask/tile.hpp>
-#include <algorithm>
 
 namespace attend {
 
-/// Several documents packed into one sequence: a query sees the keys of its own document. Documents are cut at key positions;
-/// queries stand at theirs bottom-right aligned. Time of one lookup: O(log documents).
+/// Several documents packed into one sequence: a query sees the keys of its own document. Documents are cut at key
+/// positions; queries stand at theirs bottom-right aligned. Time of one lookup: O(log documents).
 struct Documents {
-  Array<int64_t> offsets;  ///< rising, from 0; the same for all sequences of the batch. What lies past the last is in no document.
+  Array<int64_t>
+      offsets;  ///< rising, from 0; the same for all sequences of the batch. What lies past the last is in no document.
 
   Range keys(const Frame& frame, int64_t q) const {
     const int64_t at = frame.key_position(q);

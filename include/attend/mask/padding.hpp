@@ -5,7 +5,8 @@
 
 namespace attend {
 
-/// Key padding: sequence n uses keys [begin[n], end[n]) only, counted from the sequence's start. Positions of other masks do not move.
+/// Key padding: sequence n uses keys [begin[n], end[n]) only, counted from the sequence's start. Positions of other
+/// masks do not move.
 struct Padding {
   Array<int64_t> begin;  ///< [b], or empty for 0 (no left padding)
   Array<int64_t> end;    ///< [b]

@@ -24,8 +24,8 @@ ATTEND_HD constexpr Range intersect(Range a, Range b) {
   return {a.begin > b.begin ? a.begin : b.begin, a.end < b.end ? a.end : b.end};
 }
 
-/// What a mask says of a rectangle of (query, key) pairs. `partial` is always a safe answer; `skip` promises that no pair
-/// counts, `full` that every pair does.
+/// What a mask says of a rectangle of (query, key) pairs. `partial` is always a safe answer; `skip` promises that no
+/// pair counts, `full` that every pair does.
 enum class TileClass : uint8_t { skip, partial, full };
 
 /// One answer for two masks of which both must agree to keep a pair.
@@ -41,10 +41,11 @@ struct Frame {
 
 /// A mask that keeps one interval of keys for each query, whose two ends never fall as the query rises. It has
 ///   Range keys(const Frame&, int64_t q) const;      // within [0, sk]
-/// and gets the rest from here. Every other mask has classify, keep and restrict_row (block_sparse.hpp shows them). Both may have
-///   bool differs_by_head() const;                   // heads of one sequence may see different keys; without it: they don't
-///   bool differs_by_batch() const;                  // sequences of one length may
-///   Range key_span(const Frame&, Range q) const;    // other masks only: holds every key that the queries see
+/// and gets the rest from here. Every other mask has classify, keep and restrict_row (block_sparse.hpp shows them).
+/// Both may have
+///   bool differs_by_head() const;                   // heads of one sequence may see different keys; without it: they
+///   don't bool differs_by_batch() const;                  // sequences of one length may Range key_span(const Frame&,
+///   Range q) const;    // other masks only: holds every key that the queries see
 template <class M>
 concept IntervalMask = requires(const M& mask, const Frame& frame) {
   { mask.keys(frame, int64_t{}) } -> std::same_as<Range>;
@@ -59,7 +60,8 @@ template <class M>
 ATTEND_HD constexpr TileClass interval_classify(const M& mask, const Frame& frame, Range q, Range k) {
   if (q.empty() || k.empty()) return TileClass::skip;
   const Range first = mask.keys(frame, q.begin), last = mask.keys(frame, q.end - 1);
-  // No row begins before the first one or ends after the last one; where the last ends before the first begins, all are empty.
+  // No row begins before the first one or ends after the last one; where the last ends before the first begins, all are
+  // empty.
   if (k.end <= first.begin || k.begin >= last.end || last.end <= first.begin) return TileClass::skip;
   if (k.begin >= last.begin && k.end <= first.end) return TileClass::full;
   return TileClass::partial;

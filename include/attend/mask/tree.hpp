@@ -5,11 +5,12 @@
 
 namespace attend {
 
-/// Draft trees of speculative decoding: all keys before the last `size` count for everyone; of the last `size`, query row r sees
-/// those in its bit set (bit i stands for key sk - size + i).
+/// Draft trees of speculative decoding: all keys before the last `size` count for everyone; of the last `size`, query
+/// row r sees those in its bit set (bit i stands for key sk - size + i).
 struct Tree {
   int64_t size = 0;
-  Array<uint64_t> bits;  ///< [rows or b * rows][ceil(size / 64)], rows = the Problem's sq: one tree for all sequences, or one each
+  Array<uint64_t>
+      bits;  ///< [rows or b * rows][ceil(size / 64)], rows = the Problem's sq: one tree for all sequences, or one each
   int64_t rows = 0;
 
   TileClass classify(const Frame& frame, Range q, Range k) const;

@@ -11,7 +11,9 @@ struct Window {
 
   ATTEND_HD constexpr Range keys(const Frame& frame, int64_t q) const {
     const int64_t at = frame.key_position(q);
-    return intersect({left < 0 || left > at ? 0 : at - left, right < 0 || right >= frame.sk - at ? frame.sk : at + right + 1}, {0, frame.sk});
+    return intersect(
+        {left < 0 || left > at ? 0 : at - left, right < 0 || right >= frame.sk - at ? frame.sk : at + right + 1},
+        {0, frame.sk});
   }
 };
 

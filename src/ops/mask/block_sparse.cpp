@@ -85,7 +85,8 @@ Status check_term(const BlockSparse& term, const AttentionFwd& problem) {
   if (term.row_ptr[0] != 0) return wrong_argument(name + "row_ptr", term.row_ptr[0], "0 at the start");
   for (int64_t i = 0; i < rows; ++i) {
     if (term.row_ptr[i + 1] < term.row_ptr[i]) {
-      return wrong_argument(name + "row_ptr", print_number(term.row_ptr[i + 1]) + " after " + print_number(term.row_ptr[i]),
+      return wrong_argument(name + "row_ptr",
+                            print_number(term.row_ptr[i + 1]) + " after " + print_number(term.row_ptr[i]),
                             "never falling numbers");
     }
   }
@@ -145,7 +146,8 @@ void read_term(TermReader& in, const AttentionFwd& problem, BlockSparse& term) {
     const RandomRecipe random = RandomRecipe::read(in);
     const bool per_head = in.take("perhead");
     term.heads = per_head ? problem.hq : 1;
-    if (!in.expand(saturating_product({term.heads, std::max<int64_t>(1, term.tile_rows), std::max<int64_t>(1, tile_columns)}))) {
+    if (!in.expand(saturating_product(
+            {term.heads, std::max<int64_t>(1, term.tile_rows), std::max<int64_t>(1, tile_columns)}))) {
       return;
     }
     Rng rng(random.seed);
@@ -163,7 +165,8 @@ void read_term(TermReader& in, const AttentionFwd& problem, BlockSparse& term) {
       std::string_view rows = cut(text, '|');
       const int64_t found = term.tile_rows == 0 && rows.empty() ? 0 : 1 + std::count(rows.begin(), rows.end(), '/');
       if (found != term.tile_rows) {
-        in.fail("columns", print_number(found) + " tile rows", print_number(term.tile_rows) + " (sq / tile, rounded up)");
+        in.fail("columns", print_number(found) + " tile rows",
+                print_number(term.tile_rows) + " (sq / tile, rounded up)");
         return;
       }
       for (int64_t row = 0; row < found; ++row) {
@@ -184,8 +187,8 @@ void read_term(TermReader& in, const AttentionFwd& problem, BlockSparse& term) {
 
 std::string draw_term(const BlockSparse&, Rng& rng, const AttentionFwd& problem) {
   const int64_t q_tile = 1 + rng.below(problem.sq + 2), k_tile = 1 + rng.below(problem.sk + 2);
-  return ":" + print_number(q_tile) + "x" + print_number(k_tile) + ":random:" +
-         print_number(static_cast<double>(rng.below(5)) / 4) + ":" + print_number(rng.next()) +
+  return ":" + print_number(q_tile) + "x" + print_number(k_tile) +
+         ":random:" + print_number(static_cast<double>(rng.below(5)) / 4) + ":" + print_number(rng.next()) +
          (rng.below(2) == 0 ? ":perhead" : "");
 }
 

@@ -13,6 +13,8 @@ std::string print_term(const Chunk& term) { return ":" + print_number(term.size)
 
 void read_term(TermReader& in, const AttentionFwd&, Chunk& term) { term.size = in.integer("size"); }
 
-std::string draw_term(const Chunk&, Rng& rng, const AttentionFwd& problem) { return print_term(Chunk{1 + rng.below(problem.sk + 2)}); }
+std::string draw_term(const Chunk&, Rng& rng, const AttentionFwd& problem) {
+  return print_term(Chunk{1 + rng.below(problem.sk + 2)});
+}
 
 }  // namespace attend

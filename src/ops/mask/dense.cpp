@@ -61,8 +61,8 @@ void Dense::restrict_row(const Frame& frame, int64_t q, Range k, uint64_t* bits)
   }
 }
 
-// Text: `dense:0110/0011`, a digit for each pair, rows separated by `/`, planes (batch, then head) one after the other; or
-// `dense:random:DENSITY:SEED`. Both may end in `:perbatch`, `:perhead` or `:perbatch:perhead`.
+// Text: `dense:0110/0011`, a digit for each pair, rows separated by `/`, planes (batch, then head) one after the other;
+// or `dense:random:DENSITY:SEED`. Both may end in `:perbatch`, `:perhead` or `:perbatch:perhead`.
 
 Status check_term(const Dense& term, const AttentionFwd& problem) {
   if (term.sq != problem.sq) return wrong_argument("mask.dense.sq", term.sq, "sq = " + print_number(problem.sq));
@@ -70,8 +70,8 @@ Status check_term(const Dense& term, const AttentionFwd& problem) {
   if (term.per_head && term.heads != problem.hq) {
     return wrong_argument("mask.dense.heads", term.heads, "hq = " + print_number(problem.hq));
   }
-  const int64_t size = saturating_product(
-      {term.per_batch ? problem.b : 1, term.per_head ? problem.hq : 1, problem.sq, problem.sk});
+  const int64_t size =
+      saturating_product({term.per_batch ? problem.b : 1, term.per_head ? problem.hq : 1, problem.sq, problem.sk});
   if (term.allow.size() != size) {
     return wrong_argument("mask.dense.allow", print_number(term.allow.size()) + " booleans",
                           print_number(size) + " ([b or 1][hq or 1][sq][sk])");

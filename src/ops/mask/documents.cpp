@@ -6,8 +6,8 @@
 
 namespace attend {
 
-// Text: `documents:0,100,300`; `documents:every:LENGTH` cuts the sk keys into equal documents, the last one shorter, and
-// `documents:random:COUNT:SEED` at random places.
+// Text: `documents:0,100,300`; `documents:every:LENGTH` cuts the sk keys into equal documents, the last one shorter,
+// and `documents:random:COUNT:SEED` at random places.
 
 Status check_term(const Documents& term, const AttentionFwd&) {
   constexpr auto kField = "mask.documents.offsets";
@@ -34,7 +34,8 @@ void read_term(TermReader& in, const AttentionFwd& problem, Documents& term) {
     const int64_t length = in.integer("length");
     if (length < 1) in.fail("length", print_number(length), "1 or more");
     if (!in.status().ok() || !in.expand(problem.sk / length + 2)) return;
-    for (int64_t at = 0; at < problem.sk; at += length < problem.sk - at ? length : problem.sk - at) offsets.push_back(at);
+    for (int64_t at = 0; at < problem.sk; at += length < problem.sk - at ? length : problem.sk - at)
+      offsets.push_back(at);
     offsets.push_back(problem.sk);
     recipe = "every:" + print_number(length);
   } else if (in.take("random")) {

@@ -4,13 +4,16 @@
 
 namespace attend {
 
-// Text: `padding:100,90`, the ends, or `padding:10..100,0..90`, one for each sequence; `padding:random:SEED` draws the ends.
+// Text: `padding:100,90`, the ends, or `padding:10..100,0..90`, one for each sequence; `padding:random:SEED` draws the
+// ends.
 
 Status check_term(const Padding& term, const AttentionFwd& problem) {
   const std::string per_sequence = "b = " + print_number(problem.b) + " numbers";
-  if (term.end.size() != problem.b) return wrong_argument("mask.padding.end", print_number(term.end.size()) + " numbers", per_sequence);
+  if (term.end.size() != problem.b)
+    return wrong_argument("mask.padding.end", print_number(term.end.size()) + " numbers", per_sequence);
   if (!term.begin.empty() && term.begin.size() != problem.b) {
-    return wrong_argument("mask.padding.begin", print_number(term.begin.size()) + " numbers", per_sequence + " or none");
+    return wrong_argument("mask.padding.begin", print_number(term.begin.size()) + " numbers",
+                          per_sequence + " or none");
   }
   for (int64_t n = 0; n < problem.b; ++n) {
     const int64_t begin = term.begin.empty() ? 0 : term.begin[n];
@@ -49,9 +52,11 @@ void read_term(TermReader& in, const AttentionFwd& problem, Padding& term) {
   while (in.status().ok() && !text.empty()) {
     const std::string_view item = cut(text, ',');
     const size_t dots = item.find("..");
-    if (with_begin != (dots != std::string_view::npos)) in.fail("end", in_quotes(item), "begin..end for every sequence or for none");
+    if (with_begin != (dots != std::string_view::npos))
+      in.fail("end", in_quotes(item), "begin..end for every sequence or for none");
     const auto first = parse_number<int64_t>(with_begin ? item.substr(0, dots) : std::string_view("0"));
-    const auto last = parse_number<int64_t>(with_begin && dots != std::string_view::npos ? item.substr(dots + 2) : item);
+    const auto last =
+        parse_number<int64_t>(with_begin && dots != std::string_view::npos ? item.substr(dots + 2) : item);
     if (!first || !last) in.fail("end", in_quotes(item), "an integer or begin..end");
     if (with_begin) begin.push_back(first.value_or(0));
     end.push_back(last.value_or(0));

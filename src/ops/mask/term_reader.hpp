@@ -11,11 +11,12 @@
 
 namespace attend {
 
-/// Reads the fields of one mask term from left to right: `512`, `0` of `window:512:0`. Remembers the first error; after it, every
-/// read gives nothing. What a recipe expands to is counted against a budget that all terms of a line share.
+/// Reads the fields of one mask term from left to right: `512`, `0` of `window:512:0`. Remembers the first error; after
+/// it, every read gives nothing. What a recipe expands to is counted against a budget that all terms of a line share.
 class TermReader {
  public:
-  /// `budget` outlives the reader. `text` is what follows the mask's name and its colon; `has_fields` tells `tree` from `tree:`.
+  /// `budget` outlives the reader. `text` is what follows the mask's name and its colon; `has_fields` tells `tree` from
+  /// `tree:`.
   TermReader(std::string_view mask, std::string_view text, bool has_fields, int64_t& budget)
       : mask_(mask), rest_(text), more_(has_fields), budget_(budget) {}
 

@@ -55,9 +55,9 @@ void Tree::restrict_row(const Frame& frame, int64_t q, Range k, uint64_t* out) c
   }
 }
 
-// Text: `tree:SIZE:HEX,HEX,...`, a number for each row whose bit i stands for key sk - SIZE + i, for all sequences or for each;
-// `tree:SIZE:random:SEED` draws a tree of SIZE nodes: row r stands for node r + SIZE - sq and sees its ancestors and itself,
-// with `:perbatch` for a tree of each sequence's own.
+// Text: `tree:SIZE:HEX,HEX,...`, a number for each row whose bit i stands for key sk - SIZE + i, for all sequences or
+// for each; `tree:SIZE:random:SEED` draws a tree of SIZE nodes: row r stands for node r + SIZE - sq and sees its
+// ancestors and itself, with `:perbatch` for a tree of each sequence's own.
 
 Status check_term(const Tree& term, const AttentionFwd& problem) {
   if (term.size < 0 || term.size > problem.sk) {
