@@ -157,6 +157,21 @@ void add_avx2(Table& table) {
     }
 }
 
+/// The BF16 dot product kernel by name: where its instruction is slower than f32 FMA (Intel's so far), the library
+/// prefers another row for bf16 problems, and these lines show what this one makes of its own peak.
+void add_bf16_dot(Table& table) {
+  for (const char* mask : kMasks)
+    for (const int64_t d : kColumns)
+      for (const int64_t n : {512, 1024, 4096}) {
+        const Shape shape{.dtype = "bf16", .mask = mask, .n = n, .d = d};
+        const auto bar = share_bar(shape);
+        if (!bar) continue;
+        Subject subject = shape.subject();
+        subject.kernel = "attention_fwd.avx512_bf16.bf16_dot";
+        table.add("bf16 dot kernel", subject).bars.push_back(*bar);
+      }
+}
+
 /// Where packing and start-up could cost more than they bring.
 void add_small(Table& table) {
   for (const int threads : {1, 2})
@@ -196,6 +211,7 @@ std::vector<Case> cpu_prefill_cases() {
   add_ragged(table);
   add_sparse(table);
   add_avx2(table);
+  add_bf16_dot(table);
   add_small(table);
   add_threads(table);
   add_grouped(table);

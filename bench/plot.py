@@ -140,7 +140,8 @@ def series_of(record, fields):
     """Name of the line that a record belongs to."""
     if not record_is_ours(record):
         return record["kernel"].replace("_", " ") + " " + fields["dtype"]
-    forced = " (AVX2)" if record.get("group", "").endswith("AVX2") else ""
+    group = record.get("group", "")
+    forced = " (AVX2)" if group.endswith("AVX2") else " (dot)" if group.endswith("dot kernel") else ""
     return "attend " + fields["dtype"] + forced
 
 
@@ -166,7 +167,7 @@ def length_points(records):
 
 
 STYLES = {"attend f32": ("#1f77b4", "o", "-"), "attend bf16": ("#d62728", "s", "-"), "attend f16": ("#2ca02c", "^", "-."),
-          "attend f32 (AVX2)": ("#17becf", "v", ":"), "openblas unfused f32": ("#7f7f7f", "x", "-")}
+          "attend bf16 (dot)": ("#ff9896", "s", ":"), "attend f32 (AVX2)": ("#17becf", "v", ":"), "openblas unfused f32": ("#7f7f7f", "x", "-")}
 
 
 def draw_lengths(records, title, path, plt):

@@ -46,7 +46,7 @@ Report::Report(const std::vector<Case>& cases) {
 }
 
 std::string Report::header() const {
-  return fmt::format("{:<{}}  {:<28} {:>2} {:>11} {:>11} {:>11} {:>8} {:>8} {:>7} {:>6}  {}", "problem", width_,
+  return fmt::format("{:<{}}  {:<28} {:>2} {:>11} {:>11} {:>11} {:>8} {:>8} {:>7} {:>7}  {}", "problem", width_,
                      "kernel", "th", "median", "p10", "p90", "GFLOP/s", "peak", "share", "err", "bar");
 }
 
@@ -55,7 +55,7 @@ std::string Report::row(const Record& record) const {
   if (record.state != Record::State::timed)
     return fmt::format("{:<{}}  {}: {}", problem, width_, record.state == Record::State::skipped ? "skipped" : "FAILED",
                        record.reason);
-  std::string text = fmt::format("{:<{}}  {:<28} {:>2} {:>11} {:>11} {:>11} {:>8.1f} {:>8.1f} {:>7} {:>6.2f}  {}",
+  std::string text = fmt::format("{:<{}}  {:<28} {:>2} {:>11} {:>11} {:>11} {:>8.1f} {:>8.1f} {:>7} {:>7.1g}  {}",
                                  problem, width_, record.kernel, record.threads, format_seconds(record.median_s),
                                  format_seconds(record.p10_s), format_seconds(record.p90_s), record.gflops,
                                  record.peak_gflops, percent(record.share), record.error_ratio, bar_cell(record));
