@@ -29,16 +29,15 @@ TEST(comparison, names_the_first_wrong_element) {
   const Comparison wrong = compare(m);
   EXPECT_GT(wrong.max_ratio, 1);
   EXPECT_NEAR(wrong.max_error, 0.25, 1e-5);
-  EXPECT_EQ(wrong.first_failure.substr(0, 47),
-            "o at batch 1, head 0, row 2, column 5 is " + wrong.first_failure.substr(41, 6));
+  EXPECT_TRUE(wrong.first_failure.starts_with("o at batch 1, head 0, row 2, column 5 is ")) << wrong.first_failure;
+  EXPECT_NE(wrong.first_failure.find(", expected "), std::string::npos);
 }
 
 TEST(comparison, lse_counts) {
   Memory m("attention_fwd hq=2 sq=3 sk=9 d=8 lse=1", 1);
   tiled_attention(m);
   m.lse[4] *= 1.001F;
-  EXPECT_EQ(compare(m).first_failure.substr(0, 34),
-            "lse at batch 0, head 1, row 1 is " + compare(m).first_failure.substr(33, 1));
+  EXPECT_TRUE(compare(m).first_failure.starts_with("lse at batch 0, head 1, row 1 is "));
 }
 
 TEST(comparison, non_finite_numbers_have_to_be_where_they_belong) {
