@@ -45,7 +45,7 @@ test-long: setup-test
 
 bench: setup-bench tool
 	@mkdir -p build/bench
-	build/attend bench cpu-prefill --json build/bench/cpu-prefill.jsonl
+	build/attend bench cpu-prefill $(if $(PEERS),--peers) --json build/bench/cpu-prefill.jsonl
 	/usr/bin/env python3 bench/plot.py build/bench/cpu-prefill.jsonl
 
 docs: setup-docs

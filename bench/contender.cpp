@@ -65,8 +65,9 @@ Result<double> check_answer(Runner& runner, int64_t sample_rows, uint64_t seed) 
       compare_with_reference(runner.problem(), runner.inputs().args(), runner.arithmetic(), sample_rows, seed);
   const bool compared = comparison.rows > 0 || runner.problem().sq == 0;
   if (compared && comparison.first_failure.empty() && comparison.max_ratio <= 1) return comparison.max_ratio;
-  return Status(StatusCode::internal, "wrong answer, not timed: " + runner.kernel() + ": " +
-                                          (compared ? comparison.first_failure : std::string("no row could be compared")));
+  return Status(StatusCode::internal,
+                "wrong answer, not timed: " + runner.kernel() + ": " +
+                    (compared ? comparison.first_failure : std::string("no row could be compared")));
 }
 
 double workspace_allowance(const AttentionFwd& problem, Arithmetic arithmetic) {

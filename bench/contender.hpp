@@ -55,8 +55,8 @@ class Runner {
 Result<std::unique_ptr<Runner>> make_attend_runner(const AttentionFwd& problem, SharedInputs inputs, int threads,
                                                    const std::string& kernel);
 
-/// One run on outputs full of NaN, then `sample_rows` rows against the fp64 reference. The largest error over bound, at most 1.
-/// Errors: internal with the first wrong element; what run() says.
+/// One run on outputs full of NaN, then `sample_rows` rows against the fp64 reference. The largest error over bound, at
+/// most 1. Errors: internal with the first wrong element; what run() says.
 Result<double> check_answer(Runner& runner, int64_t sample_rows, uint64_t seed);
 
 /// Whether this build has the OpenBLAS baseline.

@@ -24,8 +24,8 @@ bool same(const Subject& a, const Subject& b) {
 
 /// Short enough to fit between the runs of a round, long enough for the loop to reach its rate.
 constexpr double kPeakSeconds = 0.015;
-/// The roof of a case is measured in bursts right after its own runs, at the clock that they left behind: a core that heats up in
-/// attention slows down within milliseconds, and a loop on registers alone lets it speed up again.
+/// The roof of a case is measured in bursts right after its own runs, at the clock that they left behind: a core that
+/// heats up in attention slows down within milliseconds, and a loop on registers alone lets it speed up again.
 constexpr double kBurstSeconds = 0.0015;
 constexpr double kPeakEvery = 0.01;  ///< seconds of the subject's runs between two bursts
 /// How many rounds min_time is cut into.
@@ -70,7 +70,8 @@ struct Driver::Roof {
   int threads = 1;
   PeakKind kind = PeakKind::fma_f32;
   std::vector<double> rounds;  ///< of `kind`
-  double other = 0;            ///< of the other kind, once
+  double alone = 0;            ///< of `kind`, at the clock of the loop itself, once after all runs
+  double other = 0;            ///< of the other kind, likewise
 
   double peak() const { return rounds.empty() ? 0 : median(rounds); }
   double of(PeakKind wanted) const { return wanted == kind ? peak() : other; }
@@ -191,6 +192,8 @@ Status Driver::time_rounds(Contenders& contenders, Roof& roof) {
     const bool late = seconds_since(begin) >= options_.max_time && round >= options_.few_rounds;
     if (enough || late) break;
   }
+  (void)measure_peak(roof.isa, roof.kind, roof.threads, kPeakSeconds);  // until the clock has forgotten attention
+  roof.alone = measure_peak(roof.isa, roof.kind, roof.threads, kPeakSeconds);
   const PeakKind other = roof.kind == PeakKind::fma_f32 ? PeakKind::dot_bf16 : PeakKind::fma_f32;
   roof.other = peak_of_any_isa(roof.isa, other, roof.threads);
   return {};
@@ -218,6 +221,8 @@ void Driver::fill(Record& record, const Timed& timed, const Roof& roof) {
   record.peak_fma_f32_gflops = roof.of(PeakKind::fma_f32);
   record.peak_dot_bf16_gflops = roof.of(PeakKind::dot_bf16);
   record.share = record.peak_gflops > 0 ? record.gflops / record.peak_gflops : 0;
+  record.peak_alone_gflops = roof_of(runner.arithmetic()) == roof.kind ? roof.alone : 0;
+  record.share_alone = record.peak_alone_gflops > 0 ? record.gflops / record.peak_alone_gflops : 0;
   record.workspace_bytes = runner.workspace_bytes();
   record.tile_rows = runner.tile_rows();
   record.tile_keys = runner.tile_keys();

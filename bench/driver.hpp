@@ -29,8 +29,9 @@ struct DriverOptions {
 Case with_options(Case line, const DriverOptions& options);
 
 /// Times cases, one at a time. Each contender's answer is checked first, and a wrong one is not timed. Then rounds: in
-/// each, every contender runs for a while, the arithmetic peak in short bursts between the subject's runs; so a clock that
-/// drifts, or a neighbour on the same host, meets all of them alike. Medians are taken over single runs, ratios within rounds.
+/// each, every contender runs for a while, the arithmetic peak in short bursts between the subject's runs; so a clock
+/// that drifts, or a neighbour on the same host, meets all of them alike. Medians are taken over single runs, ratios
+/// within rounds.
 class Driver {
  public:
   explicit Driver(DriverOptions options);

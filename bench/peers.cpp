@@ -29,10 +29,10 @@ Status broken(const std::string& why) { return {StatusCode::device, "bench peers
 
 /// In a checkout the binary is at build/attend, installed at bin/attend.
 std::string script_path() {
-  const std::string folder = binary_folder();
   std::error_code error;
-  for (const char* place : {"/../bench/peers.py", "/../../bench/peers.py", "/../share/attend/bench/peers.py"})
-    if (std::filesystem::exists(folder + place, error)) return folder + place;
+  for (const std::string& folder : likely_folders())
+    for (const char* place : {"/peers.py", "/../bench/peers.py", "/../share/attend/bench/peers.py"})
+      if (std::filesystem::exists(folder + place, error)) return folder + place;
   return {};
 }
 
@@ -140,7 +140,8 @@ Result<std::vector<Record>> Peers::measure(const Record& subject, double min_tim
     record.isa = timing.value("isa", std::string("own choice"));
     record.arithmetic = timing.value("arithmetic", std::string("f32"));
     record.date = utc_now();
-    record.workspace_bytes = record.tile_rows = record.tile_keys = 0;
+    record.workspace_bytes = -1;  // theirs is not known
+    record.tile_rows = record.tile_keys = 0;
     record.error_ratio =
         std::nan("");  // the script compares with numpy in f64, but our bound is not a promise of theirs
     record.median_s = timing.value("median_s", 0.0);
@@ -154,6 +155,9 @@ Result<std::vector<Record>> Peers::measure(const Record& subject, double min_tim
       record.gflops = record.flops / record.median_s * 1e-9;
       record.gbps = record.bytes / record.median_s * 1e-9;
       record.peak_gflops = record.arithmetic == "bf16_dot" ? record.peak_dot_bf16_gflops : record.peak_fma_f32_gflops;
+      const bool same_arithmetic = record.arithmetic == subject.arithmetic;
+      record.peak_alone_gflops = same_arithmetic ? subject.peak_alone_gflops : 0;
+      record.share_alone = record.peak_alone_gflops > 0 ? record.gflops / record.peak_alone_gflops : 0;
       record.share = record.peak_gflops > 0 ? record.gflops / record.peak_gflops : 0;
     }
     records.push_back(std::move(record));

@@ -115,17 +115,18 @@ def markdown(records, title):
         groups.setdefault(record.get("group", ""), []).append(record)
     for group, members in groups.items():
         lines += ["", f"## {group or 'cases'}", "",
-                  "| problem | kernel | threads | median | p10 to p90 | GFLOP/s | peak | share | GB/s | workspace | error / bound | bars |",
-                  "|---|---|---|---|---|---|---|---|---|---|---|---|"]
+                  "| problem | kernel | threads | median | p10 to p90 | GFLOP/s | peak | share | of the peak alone | GB/s | workspace | error / bound | bars |",
+                  "|---|---|---|---|---|---|---|---|---|---|---|---|---|"]
         for record in members:
             share = f"{100 * record['share']:.1f} %" if record["share"] else ""
+            alone = f"{100 * record['share_alone']:.1f} %" if record.get("share_alone") else ""
             peak = f"{record['peak_gflops']:.1f}" if record["peak_gflops"] else ""
             error = "" if record["error_ratio"] is None else f"{record['error_ratio']:.2g}"
             judged = "; ".join(f"{'met' if bar['met'] else '**missed**'} {bar['bar']} ({bar['value'] or 0:.3g})"
                                for bar in record.get("bars", []))
             lines.append(f"| `{record['problem'].removeprefix('attention_fwd ')}` | {record['kernel']} | {record['threads']} | "
                          f"{seconds_text(record['median_s'])} | {seconds_text(record['p10_s'])} to {seconds_text(record['p90_s'])} | "
-                         f"{record['gflops']:.1f} | {peak} | {share} | {record['gbps'] or 0:.2f} | "
+                         f"{record['gflops']:.1f} | {peak} | {share} | {alone} | {record['gbps'] or 0:.2f} | "
                          f"{bytes_text(record['workspace_bytes'])} | {error} | {judged} |")
     return "\n".join(lines) + "\n"
 

@@ -69,6 +69,8 @@ ordered_json Record::json() const {
   line["gflops"] = number(gflops);
   line["peak_gflops"] = number(peak_gflops);
   line["share"] = number(share);
+  line["peak_alone_gflops"] = number(peak_alone_gflops);
+  line["share_alone"] = number(share_alone);
   line["peak_fma_f32_gflops"] = number(peak_fma_f32_gflops);
   line["peak_dot_bf16_gflops"] = number(peak_dot_bf16_gflops);
   line["gbps"] = number(gbps);
@@ -76,7 +78,7 @@ ordered_json Record::json() const {
   line["visible_pairs"] = visible_pairs;
   line["flops"] = flops;
   line["bytes"] = bytes;
-  line["workspace_bytes"] = timed ? ordered_json(workspace_bytes) : ordered_json(nullptr);
+  line["workspace_bytes"] = timed && workspace_bytes >= 0 ? ordered_json(workspace_bytes) : ordered_json(nullptr);
   line["tile_rows"] = tile_rows;
   line["tile_keys"] = tile_keys;
   // 0 is an answer here: a kernel may hit the oracle exactly.
@@ -112,10 +114,13 @@ std::string utc_now() {
   return text.data();
 }
 
-std::string binary_folder() {
+std::vector<std::string> likely_folders() {
+  std::vector<std::string> folders;
   std::error_code error;
   const std::filesystem::path binary = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? std::string() : binary.parent_path().string();
+  if (!error) folders.push_back(binary.parent_path().string());
+  folders.push_back(ATTEND_BENCH_FOLDER);  // for build folders outside of the checkout
+  return folders;
 }
 
 namespace {
@@ -139,13 +144,14 @@ std::string shell_quoted(const std::string& text) {
 
 /// An installed binary may lie in somebody else's checkout, so that the checkout must look like ours.
 std::string checkout_commit() {
-  const std::string folder = binary_folder();
-  if (folder.empty()) return {};
-  const std::string git = "git -C " + shell_quoted(folder) + " ";
-  const std::string top = first_line_of(git + "rev-parse --show-toplevel 2>/dev/null");
-  std::error_code error;
-  if (top.empty() || !std::filesystem::exists(top + "/include/attend/attend.hpp", error)) return {};
-  return first_line_of(git + "describe --always --dirty --tags 2>/dev/null");
+  for (const std::string& folder : likely_folders()) {
+    const std::string git = "git -C " + shell_quoted(folder) + " ";
+    const std::string top = first_line_of(git + "rev-parse --show-toplevel 2>/dev/null");
+    std::error_code error;
+    if (top.empty() || !std::filesystem::exists(top + "/include/attend/attend.hpp", error)) continue;
+    return first_line_of(git + "describe --always --dirty --tags 2>/dev/null");
+  }
+  return {};
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ struct Record {
   double median_s = 0, p10_s = 0, p90_s = 0;
   int64_t runs = 0, rounds = 0;
   double gflops = 0, peak_gflops = 0, share = 0;
+  double peak_alone_gflops = 0, share_alone = 0;  ///< against the loop running alone, without attention's clock
   double peak_fma_f32_gflops = 0, peak_dot_bf16_gflops = 0;
   double gbps = 0, peak_gbps = 0;
   int64_t visible_pairs = 0;
@@ -51,15 +52,14 @@ struct Record {
 /// Where and on what the figures were measured: the same for all records of a process.
 struct Provenance {
   std::string machine;  ///< CPU model and cores
-  std::string
-      commit;  ///< `git describe` of the checkout that holds the running binary, else the version it was built as
+  std::string commit;   ///< `git describe` of the checkout, else the version it was built as
 
   static Provenance of_this_process();
 };
 
 /// `2026-01-31T12:00:00Z`
 std::string utc_now();
-/// Folder of the running binary, without the final slash; empty when unknown.
-std::string binary_folder();
+/// Folders in which to look for the checkout: the running binary's, and the one that this file was compiled in.
+std::vector<std::string> likely_folders();
 
 }  // namespace attend::bench

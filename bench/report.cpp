@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace attend::bench {
 namespace {
@@ -55,10 +56,11 @@ std::string Report::row(const Record& record) const {
   if (record.state != Record::State::timed)
     return fmt::format("{:<{}}  {}: {}", problem, width_, record.state == Record::State::skipped ? "skipped" : "FAILED",
                        record.reason);
-  std::string text = fmt::format("{:<{}}  {:<28} {:>2} {:>11} {:>11} {:>11} {:>8.1f} {:>8.1f} {:>7} {:>7.1g}  {}",
-                                 problem, width_, record.kernel, record.threads, format_seconds(record.median_s),
-                                 format_seconds(record.p10_s), format_seconds(record.p90_s), record.gflops,
-                                 record.peak_gflops, percent(record.share), record.error_ratio, bar_cell(record));
+  std::string text = fmt::format(
+      "{:<{}}  {:<28} {:>2} {:>11} {:>11} {:>11} {:>8.1f} {:>8.1f} {:>7} {:>7}  {}", problem, width_, record.kernel,
+      record.threads, format_seconds(record.median_s), format_seconds(record.p10_s), format_seconds(record.p90_s),
+      record.gflops, record.peak_gflops, percent(record.share),
+      std::isfinite(record.error_ratio) ? fmt::format("{:.1g}", record.error_ratio) : "-", bar_cell(record));
   text.erase(text.find_last_not_of(' ') + 1);
   return text;
 }

@@ -21,7 +21,8 @@ TEST(bench_driver, times_a_right_answer) {
   Subject full = subject;
   full.problem = "attention_fwd b=1 hq=2 hk=1 sq=48 sk=48 d=16";
   Driver driver(quick());
-  const auto records = driver.measure({"group", subject,
+  const auto records = driver.measure({"group",
+                                       subject,
                                        {{Bar::Kind::workspace, 1, std::nullopt, "workspace"},
                                         {Bar::Kind::rate, 1e-9, full, "rate over full"},
                                         {Bar::Kind::time, 1e-9, full, "time over full"}}});
@@ -59,7 +60,8 @@ TEST(bench_driver, baselines_have_records_of_their_own) {
 
 TEST(bench_driver, an_unknown_kernel_is_skipped_or_refused_with_its_reason) {
   Driver driver(quick());
-  const auto records = driver.measure({"group", {"attention_fwd sq=8 sk=8 d=8", 1, "no.such.kernel", Contender::attend}, {}});
+  const auto records =
+      driver.measure({"group", {"attention_fwd sq=8 sk=8 d=8", 1, "no.such.kernel", Contender::attend}, {}});
   ASSERT_EQ(records.size(), 1u);
   EXPECT_NE(records[0].state, Record::State::timed);
   EXPECT_NE(records[0].reason.find("no.such.kernel"), std::string::npos) << records[0].reason;

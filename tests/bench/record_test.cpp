@@ -37,8 +37,8 @@ TEST(bench_record, has_every_field_that_readers_need) {
   const auto line = sample().json();
   for (const char* text : {"suite", "problem", "kernel", "isa", "machine", "date", "commit"})
     EXPECT_TRUE(line.contains(text) && line[text].is_string()) << text;
-  for (const char* number : {"threads", "median_s", "p10_s", "p90_s", "gflops", "peak_gflops", "share", "gbps", "peak_gbps",
-                             "workspace_bytes", "error_ratio"})
+  for (const char* number : {"threads", "median_s", "p10_s", "p90_s", "gflops", "peak_gflops", "share", "gbps",
+                             "peak_gbps", "workspace_bytes", "error_ratio"})
     EXPECT_TRUE(line.contains(number) && line[number].is_number()) << number;
   for (const char* bar : {"bar", "bar_value", "bar_met"}) EXPECT_TRUE(line.contains(bar) && line[bar].is_null()) << bar;
   EXPECT_EQ(line["state"], "timed");
