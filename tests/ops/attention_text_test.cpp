@@ -80,7 +80,6 @@ TEST(problem_text, refusals_name_field_found_and_expected) {
        "attention_fwd: sq is \"99999999999999999999\", expected an integer"},
       {"attention_fwd sq=1 d=513", "attention_fwd: d is 513, expected 1 to 512"},
       {"attention_fwd sq=1 d=1 hq=5 hk=2", "attention_fwd: hq is 5, expected a multiple of hk = 2"},
-      {"attention_fwd sq=1 d=1 dtype=f64", "attention_fwd: dtype is \"f64\", expected one of f32, f16, bf16"},
       {"attention_fwd sq=1 d=1 dtype=f32,f32",
        "attention_fwd: dtype is \"f32,f32\", expected 1 or 4 values joined by commas"},
       {"attention_fwd sq=1,2 d=1 b=3", "attention_fwd: sq is 2 lengths, expected b = 3"},
@@ -105,9 +104,6 @@ TEST(problem_text, refusals_name_field_found_and_expected) {
        "attention_fwd: mask.window.fields is \"3\" more, expected the end of the term"},
       {"attention_fwd sq=1 d=1 mask=window:-2:0",
        "attention_fwd: mask.window.left is -2, expected -1 (no limit) or more"},
-      {"attention_fwd sq=1 d=1 mask=causal&",
-       "attention_fwd: mask is \"\", expected one of none, causal, causal_top_left, window, "
-       "chunk, prefix_lm, documents, block_sparse, padding, tree, dense"},
       {"attention_fwd sq=1 d=1 mask=chunk:0", "attention_fwd: mask.chunk.size is 0, expected 1 to 2147483647"},
       {"attention_fwd sq=1 d=1 b=2 mask=padding:1",
        "attention_fwd: mask.padding.end is 1 numbers, expected b = 2 numbers"},
@@ -126,8 +122,16 @@ TEST(problem_text, refusals_name_field_found_and_expected) {
        "attention_fwd: mask.block_sparse.columns is 0 after 1, expected rising numbers in each tile row"},
   };
   for (const auto& [line, message] : cases) EXPECT_EQ(refusal(line), message) << line;
-  EXPECT_NE(refusal("attention_fwd sq=1 d=1 page=3").find("field is \"page\", expected one of b, hq, hk"),
-            std::string::npos);
+  // Refusals that list the rows of a table grow with it.
+  const std::pair<const char*, const char*> beginnings[] = {
+      {"attention_fwd sq=1 d=1 page=3", "attention_fwd: field is \"page\", expected one of b, hq, hk"},
+      {"attention_fwd sq=1 d=1 dtype=f64", "attention_fwd: dtype is \"f64\", expected one of f32, f16, bf16"},
+      {"attention_fwd sq=1 d=1 mask=causal&",
+       "attention_fwd: mask is \"\", expected one of none, causal, causal_top_left"},
+      {"attention_fwd sq=1 d=1 mask=casual",
+       "attention_fwd: mask is \"casual\", expected one of none, causal, causal_top_left"},
+  };
+  for (const auto& [line, message] : beginnings) EXPECT_TRUE(refusal(line).starts_with(message)) << refusal(line);
 }
 
 /// Nothing that a line asks for may grow beyond a fixed size, whatever the numbers in it.
