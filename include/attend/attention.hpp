@@ -132,8 +132,8 @@ class AttentionFwdPlan {
   const std::string& isa() const;      ///< `avx512`
   Arithmetic arithmetic() const;
   int threads() const;
-  int64_t tile_rows() const;           ///< query rows of one work item
-  int64_t tile_keys() const;           ///< keys between two updates of a row's state
+  int64_t tile_rows() const;           ///< with tile_keys(): the tiles of which the kernel asks whether the mask skips them
+  int64_t tile_keys() const;
   size_t workspace_bytes() const;      ///< what run() needs; any alignment
   const std::vector<Candidate>& candidates() const;
   std::string explain() const;         ///< several lines for a person

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -29,19 +30,26 @@ const cpu::PeakLoops* loops_of(const std::string& isa) {
 }
 
 /// Median rate of passes that all threads make at the same time; `pass` returns the work of one thread. The median, not the
-/// best: a boost that lasts a millisecond is no rate that a kernel could hold.
+/// best: a boost that lasts a millisecond is no rate that a kernel could hold. Passes that took more than twice the fastest
+/// one's time do not count: there a thread was not running yet, which can last milliseconds.
 template <class Pass>
 double median_rate(int threads, double seconds, const Pass& pass) {
+  constexpr size_t kFewest = 3;
+  constexpr double kPatience = 0.2;  // seconds
   std::vector<double> rates;
   const auto start = std::chrono::steady_clock::now();
-  do {
+  for (;;) {
     const auto begin = std::chrono::steady_clock::now();
     std::atomic<double> work{0};
     cpu::parallel_for(nullptr, threads, threads, [&](int64_t i, int) { work.fetch_add(pass(i)); });
     rates.push_back(work.load() / seconds_since(begin));
-  } while (seconds_since(start) < seconds);
-  std::nth_element(rates.begin(), rates.begin() + rates.size() / 2, rates.end());
-  return rates[rates.size() / 2];
+    const double elapsed = seconds_since(start);
+    if (elapsed < seconds) continue;
+    std::sort(rates.begin(), rates.end(), std::greater<>());
+    const auto slow = std::find_if(rates.begin(), rates.end(), [&](double rate) { return rate < rates.front() / 2; });
+    const auto counted = static_cast<size_t>(slow - rates.begin());
+    if (counted >= kFewest || elapsed > kPatience) return rates[counted / 2];
+  }
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cstdio>
 #include <new>
-#include <thread>
 
 #include "cpu/block.hpp"
 #include "cpu/isa.hpp"
@@ -51,12 +50,6 @@ struct WaveProgress {
   std::atomic<int64_t> packed{0}, computed{0};
 };
 
-/// Waits for work that another worker has already begun: soon done, unless the operating system took its core away.
-void wait_for(const std::atomic<int64_t>& count, int64_t goal) {
-  for (int spins = 0; count.load(std::memory_order_acquire) < goal; ++spins)
-    if (spins >= 2000) std::this_thread::yield();
-}
-
 /// Query rows of one work item. Twice as many halve the traffic of heads whose packed panels do not stay in L2 (5 % at 4096 keys
 /// of 128 columns); for others the smaller block shares out better. Depends on the Problem alone, never on threads.
 int64_t block_rows(const AttentionFwd& problem, int64_t panel_bytes) {
@@ -94,8 +87,8 @@ class CpuRun final : public PreparedRun {
   }
 
   int threads() const override { return threads_; }
-  int64_t tile_rows() const override { return block_rows_; }
-  int64_t tile_keys() const override { return int64_t{kGroupPanels} * kPanelKeys; }
+  int64_t tile_rows() const override { return kStripeRows; }
+  int64_t tile_keys() const override { return kPanelKeys; }
   size_t workspace_bytes() const override { return static_cast<size_t>(layout_.bytes); }
 
   std::string explain() const override {
@@ -133,13 +126,13 @@ class CpuRun final : public PreparedRun {
     if (in_wave < wave.pack_tasks) {
       if (w >= buffers_) wait_for(progress[w - buffers_].computed, work_.waves[static_cast<size_t>(w - buffers_)].tasks);
       pack(args, buffer, wave, in_wave);
-      progress[w].packed.fetch_add(1, std::memory_order_release);
+      count_up(progress[w].packed);
       return;
     }
     wait_for(progress[w].packed, wave.pack_tasks);
     const Task& task = work_.tasks[static_cast<size_t>(wave.first_task + in_wave - wave.pack_tasks)];
     run_task(args, buffer, task, base + layout_.scratch * worker);
-    progress[w].computed.fetch_add(1, std::memory_order_release);
+    count_up(progress[w].computed);
   }
 
   void pack(const AttentionFwdArgs& args, std::byte* buffer, const Wave& wave, int64_t index) const {

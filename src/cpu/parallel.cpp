@@ -21,11 +21,29 @@ int default_threads() {
 #endif
 }
 
+void wait_for(std::atomic<int64_t>& count, int64_t goal) {
+  constexpr int kSpins = 2000;
+  int64_t seen = 0;
+  for (int i = 0; (seen = count.load(std::memory_order_acquire)) < goal; ++i)
+    if (i >= kSpins) count.wait(seen, std::memory_order_acquire);
+}
+
+void count_up(std::atomic<int64_t>& count) {
+  count.fetch_add(1, std::memory_order_release);
+  count.notify_all();
+}
+
 void run_workers(const Executor* executor, int workers, void (*task)(void* arg, int worker), void* arg) {
   if (executor != nullptr) return executor->parallel(executor->self, workers, task, arg);
 #if defined(ATTEND_OPENMP)
+  // Workers are counted here because OpenMP's own join spins.
+  std::atomic<int64_t> finished{0};
 #pragma omp parallel num_threads(workers)
-  task(arg, omp_get_thread_num());
+  {
+    task(arg, omp_get_thread_num());
+    count_up(finished);
+    if (omp_get_thread_num() == 0) wait_for(finished, omp_get_num_threads());
+  }
 #else
   task(arg, 0);
 #endif

@@ -14,6 +14,12 @@ int default_threads();
 /// fewer than asked may, so tasks must share their work dynamically.
 void run_workers(const Executor* executor, int workers, void (*task)(void* arg, int worker), void* arg);
 
+/// Waits until `count` reaches `goal`: some microseconds on the processor, then asleep. Whoever raises the count calls count_up().
+/// Sleeping matters: when the system has put two of our threads on one core, a spinning one keeps the other from running, and
+/// only a thread that wakes up is moved to an idle core at once.
+void wait_for(std::atomic<int64_t>& count, int64_t goal);
+void count_up(std::atomic<int64_t>& count);
+
 /// Calls `body(index, worker)` for each index in [0, count), handed out in order, one at a time.
 template <class Body>
 void parallel_for(const Executor* executor, int workers, int64_t count, const Body& body) {
