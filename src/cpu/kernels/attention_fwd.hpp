@@ -105,17 +105,19 @@ struct AttentionFwd {
   /// Whether scores in scratch still lack the scale: bf16 products are scaled inside the exponential.
   static bool raw_scores(const Stripe& s) { return kRoundsProbs && s.terms == nullptr; }
 
-  /// Leaves s - m in log2 units (or raw products, see raw_scores) in scratch, masked keys at -inf.
-  static void score_group(const Stripe& s) {
+  /// Leaves s - m in log2 units (or raw products, see raw_scores) in scratch, masked keys at -inf. Rows with `whole` get s itself
+  /// and keep their m: it may be so far off that s - m would lose s.
+  static void score_group(const Stripe& s, const bool* whole) {
     const bool raw = raw_scores(s), from_zero = raw || s.terms != nullptr;
     float start[kStripeRows] = {};
-    for (int i = 0; i < s.rows && !from_zero; ++i) start[i] = s.max[i] > -__builtin_inff() ? -s.max[i] : s.max[i] != s.max[i] ? s.max[i] : 0;
+    for (int i = 0; i < s.rows && !from_zero; ++i)
+      if (!whole[i] && s.max[i] != -__builtin_inff()) start[i] = -s.max[i];
     for (int p = 0; p < s.panels; ++p) {
       score_panel(s, p, start);
       const uint64_t* bits = s.panel[p].bits;
       for (int i = 0; i < s.rows; ++i) {
-        const bool open = s.max[i] == -__builtin_inff();
-        if (s.terms != nullptr) apply_terms(s, p, i, open ? 0 : s.max[i]);
+        const bool open = s.max[i] == -__builtin_inff() && !whole[i];
+        if (s.terms != nullptr) apply_terms(s, p, i, open || whole[i] ? 0 : s.max[i]);
         if (bits != nullptr && ~bits[i] != 0) {
           float* x = scores_of(s, p, i);
           for (int j = 0; j < vecs_of(s.panel[p]); ++j)
@@ -131,31 +133,36 @@ struct AttentionFwd {
     }
   }
 
-  /// Raises m to the group's true maximum, in rows that it did not serve, and rescales what was summed so far.
-  static void raise_maxima(const Stripe& s, const bool* served) {
+  /// After score_group(): raises m of the rows with `whole` to their true maximum, rescales what they summed so far and makes s into
+  /// s - m; raw products of all rows get their scale.
+  static void raise_maxima(const Stripe& s, const bool* whole) {
     for (int i = 0; i < s.rows; ++i) {
       if (raw_scores(s)) {
+        const float m = whole[i] || s.max[i] == -__builtin_inff() ? 0 : s.max[i];
         for (int p = 0; p < s.panels; ++p) {
           float* x = scores_of(s, p, i);
-          const float m = s.max[i] > -__builtin_inff() ? s.max[i] : 0;
           for (int j = 0; j < vecs_of(s.panel[p]); ++j)
             store(x + j * kWidth, fma(load(x + j * kWidth), set1(s.score_scale), set1(-m)));
         }
       }
-      if (served[i]) continue;
-      float rise = row_max(s, 0, i);
-      for (int p = 1; p < s.panels; ++p) {
-        const float m = row_max(s, p, i);
-        rise = rise != rise || m <= rise ? rise : m;
+      if (!whole[i]) continue;
+      const float old = s.max[i];
+      float m = old;
+      for (int p = 0; p < s.panels; ++p) {
+        const float panel_max = row_max(s, p, i);
+        m = m != m || panel_max <= m ? m : panel_max;
       }
-      if (rise <= 0) continue;
-      s.max[i] += rise;
-      const Vec factor = exp2(set1(-rise));
+      for (int p = 0; p < s.panels; ++p) shift_row(s, p, i, m);
+      if (m == old || old == -__builtin_inff()) {
+        s.max[i] = m;
+        continue;
+      }
+      s.max[i] = m;
+      const Vec factor = exp2(set1(old - m));
       float* sum = s.sum + int64_t{i} * kMaxLanes;
       store(sum, mul(load(sum), factor));
       float* out = s.out + i * s.out_stride;
       for (int64_t j = 0; j < s.out_stride; j += kWidth) store(out + j, mul(load(out + j), factor));
-      for (int p = 0; p < s.panels; ++p) shift_row(s, p, i, rise);
     }
   }
 
@@ -193,22 +200,22 @@ struct AttentionFwd {
     return add(add(sum[0], sum[1]), add(sum[2], sum[3]));
   }
 
-  /// Probabilities of the group into scratch. False, and nothing of the state changed, when the reference maximum of some row no
-  /// longer serves; `served` tells of which. Null: it is known to serve.
-  static bool exponentiate(const Stripe& s, bool raw, bool* served) {
+  /// Probabilities of the group into scratch. False, and no sum changed, when the reference maximum of some row does not serve;
+  /// `again` tells of which. Null: it is known to serve.
+  static bool exponentiate(const Stripe& s, bool raw, bool* again) {
     Vec sums[kStripeRows];
-    bool all_served = true;
+    bool all_serve = true;
     for (int i = 0; i < s.rows; ++i) {
       if constexpr (kRoundsProbs) {
         sums[i] = raw ? exponentiate_row<true>(s, i) : exponentiate_row<false>(s, i);
       } else {
         sums[i] = exponentiate_row<false>(s, i);
       }
-      if (served == nullptr) continue;
-      served[i] = !any_above(sums[i], set1(kSumLimit));
-      all_served &= served[i];
+      if (again == nullptr) continue;
+      again[i] = any_above(sums[i], set1(kSumLimit));
+      all_serve &= !again[i];
     }
-    if (!all_served) return false;
+    if (!all_serve) return false;
     for (int i = 0; i < s.rows; ++i) {
       float* sum = s.sum + int64_t{i} * kMaxLanes;
       store(sum, add(load(sum), sums[i]));
@@ -278,13 +285,13 @@ struct AttentionFwd {
   /// Rows do not see each other: when one is computed again, the others get the bits that they would have had anyway.
   static void run_stripe(const Stripe& s) {
     float before[kStripeRows];
-    bool served[kStripeRows];
+    bool again[kStripeRows] = {};
     for (int i = 0; i < s.rows; ++i) before[i] = s.max[i];
-    score_group(s);
-    if (!exponentiate(s, raw_scores(s), served)) {
+    score_group(s, again);
+    if (!exponentiate(s, raw_scores(s), again)) {
       for (int i = 0; i < s.rows; ++i) s.max[i] = before[i];
-      score_group(s);
-      raise_maxima(s, served);
+      score_group(s, again);
+      raise_maxima(s, again);
       exponentiate(s, false, nullptr);
     }
     accumulate(s);
