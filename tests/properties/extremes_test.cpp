@@ -119,6 +119,36 @@ TEST_P(Extremes, order_of_maxima_does_not_matter) {
   }
 }
 
+TEST_P(Extremes, a_huge_negative_bias_first_does_not_blur_later_keys) {
+  // -1e9 is how many callers mask. The first keys alone give a reference maximum at which s - m would lose s.
+  for (const float level : {-100.0F, -3e4F, -1e9F, -3e38F}) {
+    AttentionFwd problem = dense(1, 1, 1, 20, 700, 16);
+    problem.lse = true;
+    problem.bias = BiasShape{};
+    verify::FillOptions fill;
+    fill.poison = false;
+    Evaluation run(problem, options(), fill);
+    auto* bias = static_cast<float*>(run.inputs.data(6));
+    for (int64_t key = 0; key < 320; ++key) bias[key] = level;
+    run.again();
+    EXPECT_EQ(run.compare().first_failure, "") << "bias " << level;
+  }
+  // The same without a bias: the first panel's products are near -30000.
+  AttentionFwd problem = dense(1, 1, 1, 20, 700, 16);
+  problem.scale = 1;
+  problem.lse = true;
+  verify::FillOptions fill;
+  fill.poison = false;
+  Evaluation run(problem, options(), fill);
+  for (int64_t row = 0; row < 20; ++row)
+    for (int64_t c = 0; c < 16; ++c)
+      verify::store_element(type(), run.inputs.data(0), problem.q_offset(0, row, 0) + c, c == 0 ? 1 : 0.25);
+  for (int64_t key = 0; key < 64; ++key)
+    verify::store_element(type(), run.inputs.data(1), problem.k_offset(0, key, 0), -30000);
+  run.again();
+  EXPECT_EQ(run.compare().first_failure, "");
+}
+
 TEST_P(Extremes, strides_beyond_32_bits) {
   // Sequences, then heads, then rows lie more than 2^32 elements apart in a region of which only the rows exist.
   constexpr int64_t kFar = (int64_t{1} << 32) + 64;
