@@ -13,8 +13,8 @@ namespace {
 constexpr int kPanel = 560;   // longer side of a panel, at most
 constexpr int kMinSide = 24;  // shorter side, at least: a decoding step has one row
 constexpr int kMargin = 32, kGap = 44, kAxis = 76;
-constexpr int kHeadHeight = 92, kPanelTitle = 54, kTicks = 46, kLegendRow = 26;
-constexpr int kBarWidth = 18, kBarLabels = 76;
+constexpr int kHeadHeight = 92, kPanelTitle = 54, kTicks = 46, kLegendRow = 26, kLegendIndent = 28;
+constexpr int kBarWidth = 18, kBarLabels = 76, kMinBar = 140;
 constexpr int kTickLength = 6;
 constexpr int kMinGridSpacing = 5;  // closer lines would hide what they part
 
@@ -116,14 +116,21 @@ int64_t pairs_per_pixel(int64_t sq, int64_t sk) { return (std::max(sq, sk) + kPa
 Image Figure::draw() const {
   const Geometry g(sq, sk, pairs_per_pixel);
   size_t legend_rows = 0;
-  for (const Panel& panel : panels) legend_rows = std::max(legend_rows, panel.legend.size());
-  const int panel_width = std::max(g.width, 300);  // room for its title
+  int panel_width = g.width;
+  for (const Panel& panel : panels) {
+    legend_rows = std::max(legend_rows, panel.legend.size());
+    panel_width = std::max({panel_width, text_width(panel.title, 2), text_width(panel.subtitle, 2)});
+    for (const LegendEntry& entry : panel.legend)
+      panel_width = std::max(panel_width, kLegendIndent + text_width(entry.text, 2));
+  }
   const int bar = scale ? kBarWidth + kBarLabels + 12 : 0;
   const auto count = static_cast<int>(panels.size());
   const int width = std::max(kMargin + kAxis + 24 + count * panel_width + (count - 1) * kGap + bar + kMargin, 900);
   const int top = kHeadHeight + kPanelTitle;
   const int below = kTicks + 14 + static_cast<int>(legend_rows) * kLegendRow;
-  const int height = top + std::max(g.height, scale ? 140 : 0) + below + (footer.empty() ? 0 : 34) + kMargin / 2;
+  const bool footer_beside_legend = panels[0].legend.empty();
+  const int height = top + std::max(g.height, scale ? kMinBar : 0) + below +
+                     (footer.empty() || footer_beside_legend ? 0 : 34) + kMargin / 2;
   Image image(width, height, kPaper);
   draw_text(image, kMargin, 22, shortened(title, width - 2 * kMargin, 3), kInk, 3);
   draw_text(image, kMargin, 58, shortened(subtitle, width - 2 * kMargin, 2), kFaintInk, 2);
@@ -142,19 +149,20 @@ Image Figure::draw() const {
     for (const LegendEntry& entry : panel.legend) {
       image.fill(left, legend_top, 16, 16, entry.color);
       image.frame(left - 1, legend_top - 1, 18, 18, kFaintInk);
-      draw_text(image, left + 28, legend_top + 1, entry.text, kInk, 2);
+      draw_text(image, left + kLegendIndent, legend_top + 1, entry.text, kInk, 2);
       legend_top += kLegendRow;
     }
     const bool last_heat = panel.legend.empty() && (i + 1 == panels.size() || !panels[i + 1].legend.empty());
     left += panel_width;
     if (scale && last_heat) {
-      draw_heat_bar(image, *scale, left + 14, top, std::max(g.height, 140));
+      draw_heat_bar(image, *scale, left - panel_width + g.width + 14, top, std::max(g.height, kMinBar));
       left += bar;
     }
     left += kGap;
   }
-  if (!footer.empty())
-    draw_text(image, kMargin, height - kMargin / 2 - 24, shortened(footer, width - 2 * kMargin, 2), kFaintInk, 2);
+  const int footer_left = footer_beside_legend ? kMargin + kAxis + 24 : kMargin;
+  const int footer_top = footer_beside_legend ? top + g.height + kTicks + 13 : height - kMargin / 2 - 24;
+  draw_text(image, footer_left, footer_top, shortened(footer, width - footer_left - kMargin, 2), kFaintInk, 2);
   return image;
 }
 
