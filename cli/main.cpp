@@ -4,6 +4,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "command.hpp"
 
@@ -43,6 +44,12 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::Success& answered) {  // --help and --version
     return app.exit(answered);
+  } catch (const CLI::RequiredError& error) {
+    // CLI11 misses the subcommand before it looks at the word that stands in its place.
+    const std::vector<std::string> words = app.remaining();
+    if (app.get_subcommands().empty() && !words.empty())
+      return fail(app, "there is no command `" + words.front() + "` (see `attend --help`)", kExitUsage);
+    return fail(app, std::string(error.what()) + " (see `" + where(app) + " --help`)", kExitUsage);
   } catch (const CLI::ParseError& error) {
     return fail(app, std::string(error.what()) + " (see `" + where(app) + " --help`)", kExitUsage);
   } catch (const CommandError& error) {

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The built tool as a person calls it: every example of every --help, exit codes, JSON, files that appear whole or not at all.
+
+    tool_test.py TOOL DATA_FOLDER
+"""
+import json
+import os
+import shlex
+import struct
+import subprocess
+import sys
+import tempfile
+
+TOOL, DATA = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+COMMANDS = ["info", "run", "check", "bench", "explain", "list", "show"]
+failures = []
+
+
+def call(words, folder):
+    return subprocess.run([TOOL, *words], cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def expect(truth, what, result=None):
+    if truth:
+        return
+    failures.append(what)
+    print("FAILED", what)
+    if result is not None:
+        print(f"  exit {result.returncode}\n  stdout {result.stdout[-600:]}\n  stderr {result.stderr[-600:]}")
+
+
+def examples(folder):
+    """The lines below `Examples:` of each command's help."""
+    for command in COMMANDS:
+        result = call([command, "--help"], folder)
+        expect(result.returncode == 0, f"{command} --help exits 0", result)
+        lines = [line.strip() for line in result.stdout.partition("Examples:")[2].splitlines()]
+        found = [line for line in lines if line.startswith("attend ")]
+        expect(found, f"{command} --help has examples", result)
+        yield from found
+
+
+def check_json(text, what):
+    try:
+        json.loads(text)
+        return
+    except ValueError:
+        pass
+    try:
+        lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        expect(lines, f"{what}: prints JSON")
+    except ValueError as error:
+        expect(False, f"{what}: {error}")
+
+
+def run_examples(folder):
+    for line in examples(folder):
+        result = call(shlex.split(line)[1:], folder)
+        expect(result.returncode == 0, line, result)
+        if "--json" in line:
+            check_json(result.stdout, line)
+
+
+def run_failures(folder):
+    hostile = os.path.join(folder, "hostile.safetensors")
+    with open(hostile, "wb") as file:
+        file.write(struct.pack("<Q", 1 << 60) + b"{}")
+    data = "data/smollm2_qkv.safetensors"
+    cases = [  # words, exit code, what stderr must name
+        ([], 2, ""),
+        (["no-such-command"], 2, "no-such-command"),
+        (["explain", "attention_fwd d=0"], 2, "d"),
+        (["explain", "attention_fwd sq=8 sk=8 d=16 mask=no_such"], 2, "no_such"),
+        (["check", "attention_fwd sq=8 sk=8 d=16", "--kernel", "no.such"], None, "no.such"),
+        (["run", "missing.safetensors"], 2, "missing.safetensors"),
+        (["run", hostile], 2, "hostile"),
+        (["run", data, "--layer", "99"], 2, "99"),
+        (["run", data, "--out", "no/such/folder/o.safetensors"], None, "no/such/folder"),
+        (["show", data, "--out", "no/such/folder/o.png"], None, "no/such/folder"),
+    ]
+    for words, code, names in cases:
+        result = call(words, folder)
+        wanted = f"exits {code}" if code is not None else "fails"
+        right = result.returncode == code if code is not None else result.returncode in (1, 2)
+        expect(right, f"attend {' '.join(words)} {wanted}", result)
+        expect(names in result.stderr + result.stdout, f"attend {' '.join(words)} names {names!r}", result)
+
+
+def run_rest(folder):
+    result = call(["check", "--random", "40", "--seed", "3", "--kernel", "all", "--quiet"], folder)
+    expect(result.returncode == 0 and " 0 failed" in result.stdout, "check --random on all kernels", result)
+
+    picture = os.path.join(folder, "size.png")
+    result = call(["show", "attention_fwd sq=90 sk=130 d=16 mask=causal", "--out", picture], folder)
+    expect(result.returncode == 0, "show draws a Problem alone", result)
+    with open(picture, "rb") as file:
+        head = file.read(24)
+    size = struct.unpack(">II", head[16:24])
+    expect(head[:8] == b"\x89PNG\r\n\x1a\n" and f"{size[0]} x {size[1]}" in result.stdout, "show says the picture's size", result)
+    left = [name for name in os.listdir(folder) if ".tmp" in name or name.endswith("~")]
+    expect(not left, f"no temporary file stays behind: {left}")
+
+
+with tempfile.TemporaryDirectory() as scratch:
+    os.symlink(DATA, os.path.join(scratch, "data"))
+    run_examples(scratch)
+    run_failures(scratch)
+    run_rest(scratch)
+print("FAILED:" if failures else "all of the tool's checks passed", *failures, sep="\n  ")
+sys.exit(1 if failures else 0)
