@@ -14,7 +14,7 @@ int default_threads();
 /// fewer than asked may, so tasks must share their work dynamically.
 void run_workers(const Executor* executor, int workers, void (*task)(void* arg, int worker), void* arg);
 
-/// Waits until `count` reaches `goal`: some microseconds on the processor, then asleep. Whoever raises the count calls count_up().
+/// Waits until `count` reaches `goal`: tens of microseconds on the processor, then asleep. Whoever raises the count calls count_up().
 /// Sleeping matters: when the system has put two of our threads on one core, a spinning one keeps the other from running, and
 /// only a thread that wakes up is moved to an idle core at once.
 void wait_for(std::atomic<int64_t>& count, int64_t goal);
