@@ -180,8 +180,7 @@ void add_check_command(CLI::App& app, CommandContext& context) {
       ->capture_default_str();
   command->add_option("--sample", options->sample, "Compare this many rows only; -1: all")
       ->check(CLI::Range(int64_t{-1}, int64_t{1} << 40));
-  command->add_option("--kernel", options->common.kernel,
-                      "A kernel's id, or `all`; default: the plan's choice");
+  command->add_option("--kernel", options->common.kernel, "A kernel's id, or `all`; default: the plan's choice");
   add_threads_option(*command, options->common);
   add_quiet_option(*command, options->common);
   add_json_option(*command, options->common);

@@ -8,16 +8,18 @@
 
 namespace attend {
 
-/// A read-only list of numbers that a Problem refers to: either a view of the caller's memory, which must then outlive every
-/// use of the Problem, or shared ownership of a vector. A list that was made from a recipe in the text form (`random:0.25:7`)
-/// remembers it, so that printing a Problem gives back the line it came from.
+/// A read-only list of numbers that a Problem refers to: either a view of the caller's memory, which must then outlive
+/// every use of the Problem, or shared ownership of a vector. A list that was made from a recipe in the text form
+/// (`random:0.25:7`) remembers it, so that printing a Problem gives back the line it came from.
 template <class T>
 class Array {
  public:
   Array() = default;
   Array(std::vector<T> values, std::string recipe = {})  // NOLINT: a vector is a list
-      : owner_(std::make_shared<const std::vector<T>>(std::move(values))), data_(owner_->data()),
-        size_(static_cast<int64_t>(owner_->size())), recipe_(std::move(recipe)) {}
+      : owner_(std::make_shared<const std::vector<T>>(std::move(values))),
+        data_(owner_->data()),
+        size_(static_cast<int64_t>(owner_->size())),
+        recipe_(std::move(recipe)) {}
   static Array view(const T* data, int64_t size) {
     Array array;
     array.data_ = data;

@@ -242,7 +242,7 @@ typedef struct attend_plan_info {
   const char* isa;     ///< as `avx512`
   attend_arithmetic arithmetic;
   int32_t threads;
-  int64_t tile_rows;       ///< with tile_keys: the tiles of which the kernel asks whether the mask skips them
+  int64_t tile_rows;  ///< with tile_keys: the tiles of which the kernel asks whether the mask skips them
   int64_t tile_keys;
   size_t workspace_bytes;  ///< what run needs, at any alignment
   int64_t candidate_count;

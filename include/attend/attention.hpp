@@ -36,8 +36,9 @@ struct Cost {
 ///   o = softmax(s over the kept keys, and the sink) . v        lse = log(sum of exp(s), sink included)
 ///
 /// (FlashAttention-2, arXiv:2307.08691, section 2; score terms in the order above.) States what is asked, never how.
-/// Positions are counted in each sequence. A row without a key gives o = 0 and lse = -inf (lse = sink when there is one).
-/// NaN and infinities in inputs that a row uses reach that row; what lies in masked, padded or past-the-end slots reaches none.
+/// Positions are counted in each sequence. A row without a key gives o = 0 and lse = -inf (lse = sink when there is
+/// one). NaN and infinities in inputs that a row uses reach that row; what lies in masked, padded or past-the-end slots
+/// reaches none.
 struct AttentionFwd {
   int64_t b = 1;           ///< sequences
   int64_t hq = 1, hk = 1;  ///< query and key/value heads; hq is a multiple of hk, head h reads key head h / (hq / hk)
@@ -46,20 +47,22 @@ struct AttentionFwd {
   int64_t d = 0, dv = 0;   ///< columns of q and k, and of v and o: 1 to 512 each
 
   DType q_type = DType::f32, k_type = DType::f32, v_type = DType::f32, o_type = DType::f32;
-  /// Where row r of sequence n, head h begins: n * batch + r * row + h * head; with offsets: (cu[n] + r) * row + h * head.
+  /// Where row r of sequence n, head h begins: n * batch + r * row + h * head; with offsets: (cu[n] + r) * row + h *
+  /// head.
   Strides q_strides, k_strides, v_strides, o_strides;
 
   std::optional<double> scale;  ///< default 1 / sqrt(d)
   double softcap = 0;           ///< 0: none
   bool alibi = false;           ///< slopes are given at run, [hq] or with alibi_per_batch [b, hq]
   bool alibi_per_batch = false;
-  bool sink = false;            ///< one logit per query head is given at run, [hq], in the unit of s
+  bool sink = false;              ///< one logit per query head is given at run, [hq], in the unit of s
   std::optional<BiasShape> bias;  ///< f32 values are given at run, [b or 1][hq or 1][sq or 1][sk], dense
-  bool lse = false;             ///< log-sum-exp is written, f32: [b, hq, sq], with cu_q [hq, cu_q[b]]
+  bool lse = false;               ///< log-sum-exp is written, f32: [b, hq, sq], with cu_q [hq, cu_q[b]]
   Mask mask;
 
   /// A Problem with dense tensors of one element type; dv = d and fixed lengths.
-  static AttentionFwd dense(Layout layout, DType type, int64_t b, int64_t hq, int64_t hk, int64_t sq, int64_t sk, int64_t d);
+  static AttentionFwd dense(Layout layout, DType type, int64_t b, int64_t hq, int64_t hk, int64_t sq, int64_t sk,
+                            int64_t d);
   /// Sets all four strides to dense ones. `thd` is meant for offsets, `bshd` and `bhsd` for fixed lengths.
   void set_layout(Layout layout);
 
@@ -74,8 +77,8 @@ struct AttentionFwd {
   int64_t o_offset(int64_t n, int64_t row, int64_t head) const { return offset(o_strides, cu_q, n, row, head); }
   int64_t lse_offset(int64_t n, int64_t row, int64_t head) const;
   int64_t bias_offset(int64_t n, int64_t head, int64_t row) const;  ///< of key 0
-  int64_t lse_size() const;   ///< elements of the lse output
-  int64_t bias_size() const;  ///< elements of the bias; 0 without one
+  int64_t lse_size() const;                                         ///< elements of the lse output
+  int64_t bias_size() const;                                        ///< elements of the bias; 0 without one
 
   /// ok, or invalid_argument: `attention_fwd: <argument> is <found>, expected <what>`.
   Status check() const;
@@ -123,20 +126,21 @@ struct Candidate {
   std::string reason;  ///< why not; for the chosen row: why it
 };
 
-/// How a Problem will be run: kernel, tiles, threads, workspace, and why nothing faster. Immutable; may be run from several
-/// threads at once, each with its own workspace. Refers to the arrays that the Problem's offsets and masks view.
+/// How a Problem will be run: kernel, tiles, threads, workspace, and why nothing faster. Immutable; may be run from
+/// several threads at once, each with its own workspace. Refers to the arrays that the Problem's offsets and masks
+/// view.
 class AttentionFwdPlan {
  public:
   const AttentionFwd& problem() const;
-  const std::string& kernel() const;   ///< id of the row, `attention_fwd.avx512.f32`
-  const std::string& isa() const;      ///< `avx512`
+  const std::string& kernel() const;  ///< id of the row, `attention_fwd.avx512.f32`
+  const std::string& isa() const;     ///< `avx512`
   Arithmetic arithmetic() const;
   int threads() const;
-  int64_t tile_rows() const;           ///< with tile_keys(): the tiles of which the kernel asks whether the mask skips them
+  int64_t tile_rows() const;  ///< with tile_keys(): the tiles of which the kernel asks whether the mask skips them
   int64_t tile_keys() const;
-  size_t workspace_bytes() const;      ///< what run() needs; any alignment
+  size_t workspace_bytes() const;  ///< what run() needs; any alignment
   const std::vector<Candidate>& candidates() const;
-  std::string explain() const;         ///< several lines for a person
+  std::string explain() const;  ///< several lines for a person
 
   /// Computes. Allocates nothing, keeps no state. Errors: invalid_argument for a missing pointer or a small workspace.
   Status run(const AttentionFwdArgs& args, std::span<std::byte> workspace) const;
@@ -164,7 +168,8 @@ struct AttentionOptions {
   PlanOptions plan{};
 };
 
-/// Plan and run in one call, from the tensors' own shapes: q [b, sq, hq, d], k [b, sk, hk, d], v [b, sk, hk, dv], o [b, sq, hq, dv].
+/// Plan and run in one call, from the tensors' own shapes: q [b, sq, hq, d], k [b, sk, hk, d], v [b, sk, hk, dv], o [b,
+/// sq, hq, dv].
 Status attention(const ConstTensor& q, const ConstTensor& k, const ConstTensor& v, const Tensor& o,
                  const AttentionOptions& options = {});
 

@@ -16,7 +16,8 @@ enum class DType : int32_t {
 constexpr int dtype_bytes(DType type) {
   switch (type) {
 #define ATTEND_DTYPE(name, bytes, significand_bits, safetensors, npy) \
-  case DType::name: return bytes;
+  case DType::name:                                                   \
+    return bytes;
 #include <attend/dtypes.def>
 #undef ATTEND_DTYPE
   }
@@ -27,7 +28,8 @@ constexpr int dtype_bytes(DType type) {
 constexpr double unit_roundoff(DType type) {
   switch (type) {
 #define ATTEND_DTYPE(name, bytes, significand_bits, safetensors, npy) \
-  case DType::name: return 1.0 / (int64_t{1} << (significand_bits));
+  case DType::name:                                                   \
+    return 1.0 / (int64_t{1} << (significand_bits));
 #include <attend/dtypes.def>
 #undef ATTEND_DTYPE
   }

@@ -12,8 +12,8 @@
 #include <attend/mask/window.hpp>
 #include <attend/status.hpp>
 #include <cstdint>
-#include <utility>
 #include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -40,8 +40,8 @@ class Mask {
  public:
   Mask() = default;
   template <class Term>
-    requires std::is_constructible_v<MaskTerm, Term>
-  Mask(Term term) : terms_{MaskTerm(std::move(term))} {}  // NOLINT: a term is a mask
+  requires std::is_constructible_v<MaskTerm, Term> Mask(Term term)
+      : terms_{MaskTerm(std::move(term))} {}  // NOLINT: a term is a mask
 
   static Mask causal() { return CausalBottomRight{}; }
   static Mask window(int64_t left, int64_t right) { return Window{left, right}; }

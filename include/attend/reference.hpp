@@ -12,24 +12,23 @@ struct ReferenceRow {
   double lse = 0, lse_bound = 0;
 };
 
-/// Evaluates row `row` of sequence `n`, query head `head` by plain loops (reference/attention.hpp), on the inputs as they are
-/// stored. Time O(sk * (d + dv)).
-/// The bound is first order in the unit roundoffs and includes the rounding of o to its type; infinite where the exact value is
-/// not finite.
+/// Evaluates row `row` of sequence `n`, query head `head` by plain loops (reference/attention.hpp), on the inputs as
+/// they are stored. Time O(sk * (d + dv)). The bound is first order in the unit roundoffs and includes the rounding of
+/// o to its type; infinite where the exact value is not finite.
 ReferenceRow reference_row(const AttentionFwd& problem, const AttentionFwdArgs& args, Arithmetic arithmetic, int64_t n,
                            int64_t head, int64_t row);
 
 /// How a kernel's output compares with the oracle.
 struct Comparison {
-  double max_ratio = 0;       ///< largest error / bound; a correct kernel stays at or below 1
-  double max_error = 0;       ///< largest absolute error of o
+  double max_ratio = 0;  ///< largest error / bound; a correct kernel stays at or below 1
+  double max_error = 0;  ///< largest absolute error of o
   double rms_error = 0, rms_value = 0;
   int64_t rows = 0;           ///< compared
   std::string first_failure;  ///< empty, or batch, head, row, column, found, expected, bound of the first ratio above 1
 };
 
-/// Compares o (and lse when asked for) with the oracle on all rows, or on `sample` rows chosen by `seed` (the first and last row
-/// of each sequence always among them). A NaN where the oracle is finite, and the reverse, is a failure.
+/// Compares o (and lse when asked for) with the oracle on all rows, or on `sample` rows chosen by `seed` (the first and
+/// last row of each sequence always among them). A NaN where the oracle is finite, and the reverse, is a failure.
 Comparison compare_with_reference(const AttentionFwd& problem, const AttentionFwdArgs& args, Arithmetic arithmetic,
                                   int64_t sample = -1, uint64_t seed = 0);
 

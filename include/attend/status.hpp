@@ -42,8 +42,8 @@ inline Status unsupported(std::string message) { return {StatusCode::unsupported
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}            // NOLINT: implicit by intent, as in `return value;`
-  Result(Status failure) : state_(std::move(failure)) {}   // NOLINT: implicit by intent, as in `return status;`
+  Result(T value) : state_(std::move(value)) {}           // NOLINT: implicit by intent, as in `return value;`
+  Result(Status failure) : state_(std::move(failure)) {}  // NOLINT: implicit by intent, as in `return status;`
 
   bool ok() const { return std::holds_alternative<T>(state_); }
   /// Only when ok().

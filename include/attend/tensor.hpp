@@ -5,7 +5,8 @@
 
 namespace attend {
 
-/// Distance in elements between neighbours along each dimension; columns are contiguous. 64-bit, may be 0 (broadcast) for inputs.
+/// Distance in elements between neighbours along each dimension; columns are contiguous. 64-bit, may be 0 (broadcast)
+/// for inputs.
 struct Strides {
   int64_t batch = 0, row = 0, head = 0;
   bool operator==(const Strides&) const = default;
@@ -38,12 +39,22 @@ struct BasicTensor {
 
   BasicTensor() = default;
   BasicTensor(T* data_, DType dtype_, Layout layout, int64_t batch_, int64_t rows_, int64_t heads_, int64_t cols_)
-      : data(data_), dtype(dtype_), batch(batch_), rows(rows_), heads(heads_), cols(cols_),
+      : data(data_),
+        dtype(dtype_),
+        batch(batch_),
+        rows(rows_),
+        heads(heads_),
+        cols(cols_),
         strides(dense_strides(layout, rows_, heads_, cols_)) {}
   template <class U>
   BasicTensor(const BasicTensor<U>& other)  // NOLINT: a writable view is a readable one
-      : data(other.data), dtype(other.dtype), batch(other.batch), rows(other.rows), heads(other.heads),
-        cols(other.cols), strides(other.strides) {}
+      : data(other.data),
+        dtype(other.dtype),
+        batch(other.batch),
+        rows(other.rows),
+        heads(other.heads),
+        cols(other.cols),
+        strides(other.strides) {}
 };
 
 using Tensor = BasicTensor<void>;

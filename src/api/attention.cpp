@@ -63,11 +63,11 @@ Status AttentionFwdPlan::run(const AttentionFwdArgs& args, std::span<std::byte> 
   };
   for (const auto& each : pointers)
     if (each.needed && each.pointer == nullptr)
-      return invalid_argument(std::string("attention_fwd: args.") + each.name + " is null, expected " + "a pointer, as " +
-                              p.text() + " asks for it");
+      return invalid_argument(std::string("attention_fwd: args.") + each.name + " is null, expected " +
+                              "a pointer, as " + p.text() + " asks for it");
   if (workspace.size() < workspace_bytes())
-    return invalid_argument("attention_fwd: workspace is " + std::to_string(workspace.size()) + " bytes, expected at least " +
-                            std::to_string(workspace_bytes()));
+    return invalid_argument("attention_fwd: workspace is " + std::to_string(workspace.size()) +
+                            " bytes, expected at least " + std::to_string(workspace_bytes()));
   impl_->prepared->run(args, workspace.data());
   return {};
 }
@@ -83,10 +83,11 @@ Status AttentionFwdPlan::run(const AttentionFwdArgs& args) const {
 Result<AttentionFwdPlan> plan(const AttentionFwd& problem, const PlanOptions& options) {
   if (Status status = problem.check(); !status.ok()) return status;
   if (options.threads < 0)
-    return invalid_argument("attention_fwd: options.threads is " + std::to_string(options.threads) + ", expected 0 or more");
+    return invalid_argument("attention_fwd: options.threads is " + std::to_string(options.threads) +
+                            ", expected 0 or more");
   if (options.executor != nullptr && (options.executor->parallel == nullptr || options.executor->workers < 1))
-    return invalid_argument("attention_fwd: options.executor has no function or " + std::to_string(options.executor->workers) +
-                            " workers, expected a function and at least 1");
+    return invalid_argument("attention_fwd: options.executor has no function or " +
+                            std::to_string(options.executor->workers) + " workers, expected a function and at least 1");
 
   auto impl = std::make_shared<AttentionFwdPlan::Impl>();
   impl->problem = problem;
@@ -109,8 +110,9 @@ Result<AttentionFwdPlan> plan(const AttentionFwd& problem, const PlanOptions& op
     impl->candidates.push_back(std::move(candidate));
   }
   if (chosen == nullptr) {
-    std::string text = known ? "attention_fwd: no kernel takes " + problem.text()
-                             : "attention_fwd: options.kernel is " + options.kernel + ", expected one of the rows below";
+    std::string text = known
+                           ? "attention_fwd: no kernel takes " + problem.text()
+                           : "attention_fwd: options.kernel is " + options.kernel + ", expected one of the rows below";
     for (const Candidate& candidate : impl->candidates) text += "\n  " + candidate.kernel + ": " + candidate.reason;
     return Status(known ? StatusCode::unsupported : StatusCode::invalid_argument, std::move(text));
   }

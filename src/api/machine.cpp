@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <attend/machine.hpp>
 #include <unistd.h>
+#include <attend/machine.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -29,9 +29,9 @@ const cpu::PeakLoops* loops_of(const std::string& isa) {
   return nullptr;
 }
 
-/// Median rate of passes that all threads make at the same time; `pass` returns the work of one thread. The median, not the
-/// best: a boost that lasts a millisecond is no rate that a kernel could hold. Passes that took more than twice the fastest
-/// one's time do not count: there a thread was not running yet, which can last milliseconds.
+/// Median rate of passes that all threads make at the same time; `pass` returns the work of one thread. The median, not
+/// the best: a boost that lasts a millisecond is no rate that a kernel could hold. Passes that took more than twice the
+/// fastest one's time do not count: there a thread was not running yet, which can last milliseconds.
 template <class Pass>
 double median_rate(int threads, double seconds, const Pass& pass) {
   constexpr size_t kFewest = 3;
@@ -72,7 +72,8 @@ double measure_peak(const std::string& isa, PeakKind kind, int threads, double s
   if (loops == nullptr || threads < 1) return 0;
   const auto loop = kind == PeakKind::fma_f32 ? loops->fma_f32 : loops->dot_bf16;
   if (loop == nullptr) return 0;
-  constexpr int64_t kIterations = 100000;  // a few tenths of a millisecond: long against fork and join, short against a lost time slice
+  constexpr int64_t kIterations =
+      100000;  // a few tenths of a millisecond: long against fork and join, short against a lost time slice
   return 1e-9 * median_rate(threads, seconds, [&](int64_t) {
            double flops = 0;
            result_sink.store(loop(kIterations, &flops), std::memory_order_relaxed);
@@ -83,7 +84,8 @@ double measure_peak(const std::string& isa, PeakKind kind, int threads, double s
 double measure_read_bandwidth(int threads, double seconds) {
   if (threads < 1) return 0;
   const std::vector<cpu::Target> targets = cpu::targets();
-  const auto fastest = std::find_if(targets.rbegin(), targets.rend(), [](const auto& t) { return t.unavailable.empty(); });
+  const auto fastest =
+      std::find_if(targets.rbegin(), targets.rend(), [](const auto& t) { return t.unavailable.empty(); });
   constexpr int64_t kFloats = int64_t{64} << 20;  // 256 MiB a thread
   const std::unique_ptr<float[]> data(new (std::nothrow) float[static_cast<size_t>(kFloats * threads)]());
   if (data == nullptr) return 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CPU's schedule of exact forward attention (FlashAttention-2, arXiv:2307.08691, section 3): pack K and V of some key heads,
-// then hand out blocks of query rows, costliest first. Compiled for the baseline CPU; the arithmetic is behind AttentionFwdKernel.
+// The CPU's schedule of exact forward attention (FlashAttention-2, arXiv:2307.08691, section 3): pack K and V of some
+// key heads, then hand out blocks of query rows, costliest first. Compiled for the baseline CPU; the arithmetic is
+// behind AttentionFwdKernel.
 #include "cpu/attention_fwd.hpp"
 
 #include <algorithm>
@@ -26,21 +27,22 @@ using plan_detail::Wave;
 using plan_detail::WorkList;
 
 constexpr int64_t kPanelsPerPackTask = 8;
-/// Packed bytes of a wave for each thread. Panels are read by every block of their head, so they should still lie in L2 then:
-/// packing all heads first costs 5 to 10 % at 8 heads of 1024 keys (written to L3, fetched back). A head that is larger is a wave.
+/// Packed bytes of a wave for each thread. Panels are read by every block of their head, so they should still lie in L2
+/// then: packing all heads first costs 5 to 10 % at 8 heads of 1024 keys (written to L3, fetched back). A head that is
+/// larger is a wave.
 constexpr int64_t kWaveBytesPerThread = int64_t{1} << 20;
 
-/// Waves whose packed panels exist at the same time. Two for several workers: while the last blocks of one are computed, workers
-/// without a block pack the next. One worker stays in the buffer that is already in its L2.
+/// Waves whose packed panels exist at the same time. Two for several workers: while the last blocks of one are
+/// computed, workers without a block pack the next. One worker stays in the buffer that is already in its L2.
 constexpr int64_t kSharedBuffers = 2;
 
-/// Offsets in the workspace: scratch of each worker, then per buffer the packed panels of one wave and a flag for each of them,
-/// then the progress of each wave.
+/// Offsets in the workspace: scratch of each worker, then per buffer the packed panels of one wave and a flag for each
+/// of them, then the progress of each wave.
 struct WorkspaceLayout {
   int64_t k_panel = 0, v_panel = 0;
-  int64_t scratch = 0;                             ///< of one worker
-  int64_t k_panels = 0, v_panels = 0, flags = 0;   ///< of buffer 0
-  int64_t buffer = 0;                              ///< from one buffer to the next
+  int64_t scratch = 0;                            ///< of one worker
+  int64_t k_panels = 0, v_panels = 0, flags = 0;  ///< of buffer 0
+  int64_t buffer = 0;                             ///< from one buffer to the next
   int64_t progress = 0;
   int64_t bytes = 0;
 };
@@ -50,8 +52,9 @@ struct WaveProgress {
   std::atomic<int64_t> packed{0}, computed{0};
 };
 
-/// Query rows of one work item. Twice as many halve the traffic of heads whose packed panels do not stay in L2 (5 % at 4096 keys
-/// of 128 columns); for others the smaller block shares out better. Depends on the Problem alone, never on threads.
+/// Query rows of one work item. Twice as many halve the traffic of heads whose packed panels do not stay in L2 (5 % at
+/// 4096 keys of 128 columns); for others the smaller block shares out better. Depends on the Problem alone, never on
+/// threads.
 int64_t block_rows(const AttentionFwd& problem, int64_t panel_bytes) {
   const bool beyond_l2 = problem.sk / kPanelKeys * panel_bytes > int64_t{1} << 20;
   return beyond_l2 && problem.sq >= 2048 ? kBlockRows : kBlockRows / 2;
@@ -59,14 +62,15 @@ int64_t block_rows(const AttentionFwd& problem, int64_t panel_bytes) {
 
 class CpuRun final : public PreparedRun {
  public:
-  CpuRun(const AttentionFwdKernel& kernel, Arithmetic arithmetic, const AttentionFwd& problem, const PlanOptions& options)
+  CpuRun(const AttentionFwdKernel& kernel, Arithmetic arithmetic, const AttentionFwd& problem,
+         const PlanOptions& options)
       : kernel_(kernel), arithmetic_(arithmetic), problem_(problem), executor_(options.executor) {
     threads_ = options.threads > 0 ? options.threads : executor_ != nullptr ? executor_->workers : default_threads();
     layout_.k_panel = align_up(kernel.k_panel_bytes(static_cast<int32_t>(problem.d)));
     layout_.v_panel = align_up(kernel.v_panel_bytes(static_cast<int32_t>(problem.dv)));
     block_rows_ = block_rows(problem, layout_.k_panel + layout_.v_panel);
-    work_ = WorkList::make(problem_, {block_rows_, kStripeRows, kPanelKeys, kPanelsPerPackTask, layout_.k_panel + layout_.v_panel,
-                                      kWaveBytesPerThread * threads_});
+    work_ = WorkList::make(problem_, {block_rows_, kStripeRows, kPanelKeys, kPanelsPerPackTask,
+                                      layout_.k_panel + layout_.v_panel, kWaveBytesPerThread * threads_});
     int64_t most_tasks = 1;
     for (const Wave& wave : work_.waves) {
       most_tasks = std::max(most_tasks, wave.tasks);
@@ -93,17 +97,17 @@ class CpuRun final : public PreparedRun {
 
   std::string explain() const override {
     char text[1024];
-    std::snprintf(text, sizeof text,
-                  "tiles      %lld query rows x %d keys a work item, stripes of %d rows, panels of %d keys, register tile %d rows\n"
-                  "work       %zu units (key heads), %zu blocks, %zu waves, %s\n"
-                  "workspace  %lld bytes = packed K and V %lld (%lld panels in flight) + scratch %lld (%d workers x %lld)\n",
-                  static_cast<long long>(block_rows_), kGroupPanels * kPanelKeys, kStripeRows, kPanelKeys, kernel_.tile_rows, work_.units.size(),
-                  work_.tasks.size(), work_.waves.size(),
-                  work_.folded ? "heads of a group folded into rows" : "one head a block",
-                  static_cast<long long>(layout_.bytes),
-                  static_cast<long long>(buffers_ * layout_.buffer),
-                  static_cast<long long>(buffers_ * work_.max_wave_panels), static_cast<long long>(layout_.scratch * workers_), workers_,
-                  static_cast<long long>(layout_.scratch));
+    std::snprintf(
+        text, sizeof text,
+        "tiles      %lld query rows x %d keys a work item, stripes of %d rows, panels of %d keys, register tile %d "
+        "rows\n"
+        "work       %zu units (key heads), %zu blocks, %zu waves, %s\n"
+        "workspace  %lld bytes = packed K and V %lld (%lld panels in flight) + scratch %lld (%d workers x %lld)\n",
+        static_cast<long long>(block_rows_), kGroupPanels * kPanelKeys, kStripeRows, kPanelKeys, kernel_.tile_rows,
+        work_.units.size(), work_.tasks.size(), work_.waves.size(),
+        work_.folded ? "heads of a group folded into rows" : "one head a block", static_cast<long long>(layout_.bytes),
+        static_cast<long long>(buffers_ * layout_.buffer), static_cast<long long>(buffers_ * work_.max_wave_panels),
+        static_cast<long long>(layout_.scratch * workers_), workers_, static_cast<long long>(layout_.scratch));
     return text;
   }
 
@@ -111,20 +115,24 @@ class CpuRun final : public PreparedRun {
     std::byte* base = workspace + (-reinterpret_cast<uintptr_t>(workspace) & (kWorkspaceAlignment - 1));
     auto* progress = reinterpret_cast<WaveProgress*>(base + layout_.progress);
     for (size_t i = 0; i < work_.waves.size(); ++i) new (progress + i) WaveProgress;
-    parallel_for(executor_, workers_, items_, [&](int64_t i, int worker) { run_item(args, base, progress, i, worker); });
+    parallel_for(executor_, workers_, items_,
+                 [&](int64_t i, int worker) { run_item(args, base, progress, i, worker); });
   }
 
  private:
-  /// Item `index` of the run, in the order in which workers take them: of each wave first its pack tasks, then its blocks. An
-  /// item waits only for items before it, which running workers hold, so every executor gets through, a sequential one too.
-  void run_item(const AttentionFwdArgs& args, std::byte* base, WaveProgress* progress, int64_t index, int worker) const {
+  /// Item `index` of the run, in the order in which workers take them: of each wave first its pack tasks, then its
+  /// blocks. An item waits only for items before it, which running workers hold, so every executor gets through, a
+  /// sequential one too.
+  void run_item(const AttentionFwdArgs& args, std::byte* base, WaveProgress* progress, int64_t index,
+                int worker) const {
     const auto after = std::upper_bound(first_item_.begin(), first_item_.end(), index);
     const int64_t w = after - first_item_.begin() - 1;
     const Wave& wave = work_.waves[static_cast<size_t>(w)];
     std::byte* buffer = base + w % buffers_ * layout_.buffer;
     const int64_t in_wave = index - first_item_[static_cast<size_t>(w)];
     if (in_wave < wave.pack_tasks) {
-      if (w >= buffers_) wait_for(progress[w - buffers_].computed, work_.waves[static_cast<size_t>(w - buffers_)].tasks);
+      if (w >= buffers_)
+        wait_for(progress[w - buffers_].computed, work_.waves[static_cast<size_t>(w - buffers_)].tasks);
       pack(args, buffer, wave, in_wave);
       count_up(progress[w].packed);
       return;
@@ -216,7 +224,8 @@ std::string refuse(const KernelRow& row, const AttentionFwd& problem) {
   return {};
 }
 
-std::shared_ptr<const PreparedRun> prepare(const KernelRow& row, const AttentionFwd& problem, const PlanOptions& options) {
+std::shared_ptr<const PreparedRun> prepare(const KernelRow& row, const AttentionFwd& problem,
+                                           const PlanOptions& options) {
   return std::make_shared<CpuRun>(*rows()[static_cast<size_t>(row.index)].kernel, row.arithmetic, problem, options);
 }
 

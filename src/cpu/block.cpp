@@ -42,9 +42,15 @@ struct RowIndex {
 
 class Block {
  public:
-  Block(const AttentionFwdKernel& kernel, Arithmetic arithmetic, const AttentionFwd& problem, const AttentionFwdArgs& args,
-        const plan_detail::Unit& unit, const plan_detail::Task& task, const PackedPanels& panels, std::byte* scratch)
-      : kernel_(kernel), problem_(problem), args_(args), unit_(unit), task_(task), panels_(panels),
+  Block(const AttentionFwdKernel& kernel, Arithmetic arithmetic, const AttentionFwd& problem,
+        const AttentionFwdArgs& args, const plan_detail::Unit& unit, const plan_detail::Task& task,
+        const PackedPanels& panels, std::byte* scratch)
+      : kernel_(kernel),
+        problem_(problem),
+        args_(args),
+        unit_(unit),
+        task_(task),
+        panels_(panels),
         fold_(task.head < 0 ? problem.group() : 1),
         first_head_(task.head < 0 ? unit.key_head * fold_ : task.head),
         rows_(task.first_row, task.rows, fold_, first_head_),
@@ -144,8 +150,8 @@ class Block {
       if (stripe_class == TileClass::partial || live[i].keys.size() < kPanelKeys) {
         uint64_t any = 0;
         for (int r = 0; r < rows; ++r) {
-          bits[used][r] = r > 0 && mask_.repeats(first_row + r) ? bits[used][r - 1]
-                                                                : mask_.bits(first_row + r, live[i].keys);
+          bits[used][r] =
+              r > 0 && mask_.repeats(first_row + r) ? bits[used][r - 1] : mask_.bits(first_row + r, live[i].keys);
           any |= bits[used][r];
         }
         if (any == 0) continue;
@@ -211,7 +217,8 @@ class Block {
     kernel_.store_row(o + problem_.o_offset(unit_.sequence, q_of(row), head) * dtype_bytes(problem_.o_type),
                       element(problem_.o_type), out, static_cast<int32_t>(problem_.dv), static_cast<float>(factor));
     if (problem_.lse)
-      args_.lse[problem_.lse_offset(unit_.sequence, q_of(row), head)] = static_cast<float>((max + std::log2(sum)) * kLn2);
+      args_.lse[problem_.lse_offset(unit_.sequence, q_of(row), head)] =
+          static_cast<float>((max + std::log2(sum)) * kLn2);
   }
 
   const AttentionFwdKernel& kernel_;

@@ -9,8 +9,8 @@
 
 namespace attend::cpu {
 
-/// Every array of the workspace begins at a multiple of this. Vectors of a panel are read four at a time, 256 bytes: at an odd
-/// multiple of 64 each such read touches two pairs of cache lines in halves, which cost a tenth of the speed.
+/// Every array of the workspace begins at a multiple of this. Vectors of a panel are read four at a time, 256 bytes: at
+/// an odd multiple of 64 each such read touches two pairs of cache lines in halves, which cost a tenth of the speed.
 inline constexpr int64_t kArrayAlignment = 256;
 inline constexpr int64_t kWorkspaceAlignment = 4096;
 

@@ -41,10 +41,10 @@ bool has_feature(std::string_view name) {
     std::string_view name;
     bool present;
   } features[] = {
-      {"fma", avx && (l1.c >> 12 & 1)},           {"f16c", avx && (l1.c >> 29 & 1)},
-      {"avx2", avx && (l7.b >> 5 & 1)},           {"avx512f", avx512 && (l7.b >> 16 & 1)},
-      {"avx512dq", avx512 && (l7.b >> 17 & 1)},   {"avx512bw", avx512 && (l7.b >> 30 & 1)},
-      {"avx512vl", avx512 && (l7.b >> 31 & 1)},   {"avx512_bf16", avx512 && (l71.a >> 5 & 1)},
+      {"fma", avx && (l1.c >> 12 & 1)},         {"f16c", avx && (l1.c >> 29 & 1)},
+      {"avx2", avx && (l7.b >> 5 & 1)},         {"avx512f", avx512 && (l7.b >> 16 & 1)},
+      {"avx512dq", avx512 && (l7.b >> 17 & 1)}, {"avx512bw", avx512 && (l7.b >> 30 & 1)},
+      {"avx512vl", avx512 && (l7.b >> 31 & 1)}, {"avx512_bf16", avx512 && (l71.a >> 5 & 1)},
   };
   for (const auto& feature : features)
     if (feature.name == name) return feature.present;
@@ -108,8 +108,9 @@ std::string cpu_model() {
   return text;
 }
 
-// vdpbf16ps does 64 flop where FMA does 32. Zen 4 and later issue as many of it as of FMA (measured 231 against 116 GFLOP/s a core); an
-// Intel core with two 512-bit FMA ports issues a quarter (measured 123 against 245), so widening wins there.
+// vdpbf16ps does 64 flop where FMA does 32. Zen 4 and later issue as many of it as of FMA (measured 231 against 116
+// GFLOP/s a core); an Intel core with two 512-bit FMA ports issues a quarter (measured 123 against 245), so widening
+// wins there.
 std::string slow_bf16_dot() {
   if (cpu_vendor() == "AuthenticAMD") return {};
   return "bf16 dot products are slower than f32 FMA on " + cpu_vendor() + " CPUs (docs/cpu-kernels.md)";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The contract between the driver (compiled for the baseline CPU) and the kernels (compiled once per ISA). Plain data and
-// function pointers only: nothing inline is shared, so no wide instruction can leak into the baseline.
+// The contract between the driver (compiled for the baseline CPU) and the kernels (compiled once per ISA). Plain data
+// and function pointers only: nothing inline is shared, so no wide instruction can leak into the baseline.
 #pragma once
 #include <cstdint>
 
@@ -25,9 +25,9 @@ struct StripePanel {
   const void* k = nullptr;
   const void* v = nullptr;
   const uint64_t* bits = nullptr;  ///< one word per row, bit set = kept; null: every row keeps all 64 keys
-  int32_t keys = kPanelKeys;       ///< keys to look at; fewer than 64 only with bits, which are then clear from `keys` on
-  bool v_nonfinite = false;        ///< some value is NaN or infinite, so that 0 * v is not 0
-  int64_t first_key = 0;           ///< position of key 0 of the panel in the sequence
+  int32_t keys = kPanelKeys;  ///< keys to look at; fewer than 64 only with bits, which are then clear from `keys` on
+  bool v_nonfinite = false;   ///< some value is NaN or infinite, so that 0 * v is not 0
+  int64_t first_key = 0;      ///< position of key 0 of the panel in the sequence
 };
 
 /// Score terms of the rows of one stripe, applied to s = scale * q.k in the order softcap, ALiBi, bias.
@@ -44,14 +44,14 @@ struct Stripe {
   int32_t panels = 0;  ///< 1 to kGroupPanels
   int32_t d = 0, dv = 0;
   const StripePanel* panel = nullptr;
-  const void* q = nullptr;   ///< packed rows
-  float score_scale = 1;     ///< what turns q.k of the packed operands into s * log2(e) (without terms) or s (with terms)
+  const void* q = nullptr;  ///< packed rows
+  float score_scale = 1;  ///< what turns q.k of the packed operands into s * log2(e) (without terms) or s (with terms)
   const StripeTerms* terms = nullptr;
-  float* scores = nullptr;   ///< scratch, [kGroupPanels][kStripeRows][kPanelKeys]
-  void* probs = nullptr;     ///< scratch of the same shape in 16 bits, for kernels that round probabilities
-  float* max = nullptr;      ///< [rows] running reference maximum in log2 units, -inf before the first kept key
-  float* sum = nullptr;      ///< [rows][kMaxLanes] partial sums of exp2(s - max)
-  float* out = nullptr;      ///< [rows][out_stride] unnormalised output
+  float* scores = nullptr;  ///< scratch, [kGroupPanels][kStripeRows][kPanelKeys]
+  void* probs = nullptr;    ///< scratch of the same shape in 16 bits, for kernels that round probabilities
+  float* max = nullptr;     ///< [rows] running reference maximum in log2 units, -inf before the first kept key
+  float* sum = nullptr;     ///< [rows][kMaxLanes] partial sums of exp2(s - max)
+  float* out = nullptr;     ///< [rows][out_stride] unnormalised output
   int64_t out_stride = 0;
 };
 
@@ -64,7 +64,8 @@ struct AttentionFwdKernel {
   int64_t (*q_bytes)(int32_t rows, int32_t d);
   /// Columns of a row of `out`: dv rounded up to whole vectors.
   int64_t (*out_stride)(int32_t dv);
-  /// Packs keys [0, keys) of d elements, row_stride elements apart. Keys from there to the end of their vector become zero; the rest stays as it is.
+  /// Packs keys [0, keys) of d elements, row_stride elements apart. Keys from there to the end of their vector become
+  /// zero; the rest stays as it is.
   void (*pack_k)(void* panel, const void* k, Element type, int64_t row_stride, int32_t keys, int32_t d);
   /// The same for values. Returns whether any of them is NaN or infinite.
   bool (*pack_v)(void* panel, const void* v, Element type, int64_t row_stride, int32_t keys, int32_t dv);
@@ -77,7 +78,8 @@ struct AttentionFwdKernel {
   void (*store_row)(void* o, Element type, const float* out, int32_t dv, float factor);
 };
 
-/// Register-only loops for measured peaks; each call does `*flops` floating-point operations and returns a number to keep.
+/// Register-only loops for measured peaks; each call does `*flops` floating-point operations and returns a number to
+/// keep.
 struct PeakLoops {
   float (*fma_f32)(int64_t iterations, double* flops);
   float (*dot_bf16)(int64_t iterations, double* flops);  ///< null where the ISA has none

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <attend/executor.hpp>
 #include <atomic>
+#include <attend/executor.hpp>
 #include <cstdint>
 
 namespace attend::cpu {
 
-/// Threads that a plan without an executor uses when it is asked for none in particular: ATTEND_NUM_THREADS, else what the
-/// OpenMP runtime says, else 1.
+/// Threads that a plan without an executor uses when it is asked for none in particular: ATTEND_NUM_THREADS, else what
+/// the OpenMP runtime says, else 1.
 int default_threads();
 
-/// Runs `task(arg, worker)` on up to `workers` threads of the executor, or of OpenMP when it is null. At least one worker runs;
-/// fewer than asked may, so tasks must share their work dynamically.
+/// Runs `task(arg, worker)` on up to `workers` threads of the executor, or of OpenMP when it is null. At least one
+/// worker runs; fewer than asked may, so tasks must share their work dynamically.
 void run_workers(const Executor* executor, int workers, void (*task)(void* arg, int worker), void* arg);
 
-/// Waits until `count` reaches `goal`: tens of microseconds on the processor, then asleep. Whoever raises the count calls count_up().
-/// Sleeping matters: when the system has put two of our threads on one core, a spinning one keeps the other from running, and
-/// only a thread that wakes up is moved to an idle core at once.
+/// Waits until `count` reaches `goal`: tens of microseconds on the processor, then asleep. Whoever raises the count
+/// calls count_up(). Sleeping matters: when the system has put two of our threads on one core, a spinning one keeps the
+/// other from running, and only a thread that wakes up is moved to an idle core at once.
 void wait_for(std::atomic<int64_t>& count, int64_t goal);
 void count_up(std::atomic<int64_t>& count);
 

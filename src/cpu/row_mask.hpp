@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The mask of one block of query rows: which panels of keys it touches, and the bits of those that it keeps in part.
 #pragma once
-#include <attend/attention.hpp>
 #include <array>
+#include <attend/attention.hpp>
 #include <cstdint>
 
 #include "cpu/kernel.hpp"
 
 namespace attend::cpu {
 
-/// Masks that keep one interval of keys per row (most do) are turned into two numbers per row once; after that a panel's class
-/// and bits are arithmetic. Others are asked tile by tile.
+/// Masks that keep one interval of keys per row (most do) are turned into two numbers per row once; after that a
+/// panel's class and bits are arithmetic. Others are asked tile by tile.
 class RowMask {
  public:
   /// `queries` holds each row's query index, never falling, and outlives this.
@@ -30,8 +30,8 @@ class RowMask {
  private:
   /// What the intervals of some rows have in common.
   struct Bounds {
-    Range span;   ///< holds every key that any row sees
-    Range core;   ///< keys that every row sees
+    Range span;  ///< holds every key that any row sees
+    Range core;  ///< keys that every row sees
     void add(Range keys);
   };
 

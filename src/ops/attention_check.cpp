@@ -83,8 +83,8 @@ Status check_strides(const std::string& tensor, const Strides& s, const Offsets&
 
 Strides checked_dense_strides(Layout layout, int64_t rows, int64_t heads, int64_t columns) {
   const bool sane = rows >= 0 && heads >= 0 && columns >= 0;
-  if (!sane || saturating_product({std::max<int64_t>(rows, 1), std::max<int64_t>(heads, 1), std::max<int64_t>(columns, 1)}) ==
-                   std::numeric_limits<int64_t>::max()) {
+  if (!sane || saturating_product({std::max<int64_t>(rows, 1), std::max<int64_t>(heads, 1),
+                                   std::max<int64_t>(columns, 1)}) == std::numeric_limits<int64_t>::max()) {
     return {};  // check() refuses the sizes
   }
   return dense_strides(layout, rows, heads, columns);

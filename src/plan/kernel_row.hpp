@@ -28,7 +28,7 @@ struct KernelRow {
   std::string id;   ///< `attention_fwd.avx512.f32`
   std::string isa;  ///< `avx512`
   Arithmetic arithmetic = Arithmetic::f32;
-  std::string why;  ///< what the row is for
+  std::string why;          ///< what the row is for
   std::string unavailable;  ///< why this machine cannot run it; empty: it can
   std::string slower;       ///< why it is not chosen on this machine though it could run; empty: it may be
   int index = 0;            ///< the backend's own number of the row

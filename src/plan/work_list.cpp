@@ -23,7 +23,8 @@ Range keys_of_group(const AttentionFwd& problem, int64_t sequence, int64_t key_h
   return all;
 }
 
-/// Rows after which a block must end: whole tiles of the mask (a stripe that lies in two would compute the keys of both), or all.
+/// Rows after which a block must end: whole tiles of the mask (a stripe that lies in two would compute the keys of
+/// both), or all.
 int64_t block_step(const Mask& mask, int64_t rows, int64_t fold, const WorkList::Shape& shape) {
   int64_t tile = 0;
   for (const MaskTerm& each : mask.terms())
@@ -44,8 +45,8 @@ void add_tasks(WorkList& list, const AttentionFwd& problem, const Unit& unit, in
   const int64_t rows = frame.sq * fold;
   const int64_t step = block_step(problem.mask, rows, fold, shape);
   for (int64_t begin = 0; begin < rows;) {
-    // Up to the next edge of the mask's own tiles; what lies between two edges is cut into whole stripes, as equal as can be:
-    // 108 rows are 60 + 48, not 96 + 12.
+    // Up to the next edge of the mask's own tiles; what lies between two edges is cut into whole stripes, as equal as
+    // can be: 108 rows are 60 + 48, not 96 + 12.
     const int64_t edge = std::min((begin / step + 1) * step, rows), left = edge - begin;
     const int64_t blocks = ceil_div(left, shape.block_rows);
     const int64_t stripes = ceil_div(ceil_div(left, shape.stripe_rows), blocks);

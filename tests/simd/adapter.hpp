@@ -28,8 +28,8 @@ static bool any_nonfinite_of(const float* in) { return any_nonfinite(load(in)); 
 static float reduce_max_of(const float* in) { return reduce_max(load(in)); }
 
 static constexpr simd_test::Vocabulary vocabulary(const char* name) {
-  return {name,          kWidth,         exp2_of,      tanh_of,      load_f16_of,      load_bf16_of, store_f16_of,
-          store_bf16_of, transpose_of,   keep_bits_of, any_above_of, any_nonfinite_of, reduce_max_of};
+  return {name,          kWidth,       exp2_of,      tanh_of,      load_f16_of,      load_bf16_of, store_f16_of,
+          store_bf16_of, transpose_of, keep_bits_of, any_above_of, any_nonfinite_of, reduce_max_of};
 }
 
 }  // namespace attend::cpu::ATTEND_TARGET

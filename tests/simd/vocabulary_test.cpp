@@ -2,8 +2,8 @@
 // Every ISA's vocabulary against the C library and the scalar conversions.
 #include "simd/vocabulary.hpp"
 
-#include <attend/machine.hpp>
 #include <gtest/gtest.h>
+#include <attend/machine.hpp>
 
 #include <bit>
 #include <cmath>
@@ -24,7 +24,8 @@ class VocabularyTest : public testing::TestWithParam<const Vocabulary*> {
  protected:
   void SetUp() override {
     for (const IsaInfo& isa : machine_info().isas)
-      if (isa.name == GetParam()->name && !isa.available) GTEST_SKIP() << isa.name << " is not available: " << isa.reason;
+      if (isa.name == GetParam()->name && !isa.available)
+        GTEST_SKIP() << isa.name << " is not available: " << isa.reason;
   }
   const Vocabulary& v() const { return *GetParam(); }
   float exp2(float x) const {

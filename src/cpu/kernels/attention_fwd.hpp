@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// FlashAttention-2's inner loop (arXiv:2307.08691, algorithm 1) on stripes of a few query rows: the scores of 12 rows against
-// 512 keys never leave L1, and nothing is rescaled unless a maximum really grows.
+// FlashAttention-2's inner loop (arXiv:2307.08691, algorithm 1) on stripes of a few query rows: the scores of 12 rows
+// against 512 keys never leave L1, and nothing is rescaled unless a maximum really grows.
 //
-// The reference maximum `m` of a row is the maximum over the first panel in which it keeps a key. From then on register tiles
-// start at -m instead of 0, so that they end at s - m without a subtraction, and no maximum is taken: a row's sum of
-// exp2(s - m) tells whether m still serves. Above 2^20 (or NaN) the group is computed again with its true maximum, and sum and
-// output are rescaled: exact, and in practice rare.
+// The reference maximum `m` of a row is the maximum over the first panel in which it keeps a key. From then on register
+// tiles start at -m instead of 0, so that they end at s - m without a subtraction, and no maximum is taken: a row's sum
+// of exp2(s - m) tells whether m still serves. Above 2^20 (or NaN) the group is computed again with its true maximum,
+// and sum and output are rescaled: exact, and in practice rare.
 #pragma once
 #include "cpu/kernel.hpp"
 
@@ -14,8 +14,8 @@ namespace attend::cpu::ATTEND_TARGET {
 constexpr float kLog2e = 0x1.715476p0F;
 constexpr float kSumLimit = 0x1p20F;
 constexpr int kPanelVecs = kPanelKeys / kWidth;
-/// Panels of V that a register tile of the output takes at once: two of 16 KiB stay in L1 for the stripe's next rows, and the tile is
-/// loaded and stored half as often. One, three and four are slower by 1 to 2 %.
+/// Panels of V that a register tile of the output takes at once: two of 16 KiB stay in L1 for the stripe's next rows,
+/// and the tile is loaded and stored half as often. One, three and four are slower by 1 to 2 %.
 constexpr int kPairedPanels = 2;
 
 /// tanh. Near 0 an odd polynomial (minimax on |x| < 0.625, relative error 2^-23), beyond it 1 - 2 / (exp(2x) + 1).
@@ -73,9 +73,10 @@ struct AttentionFwd {
     const StripePanel& panel = s.panel[p];
     float* x = scores_of(s, p, row);
     const float* bias = terms.bias != nullptr ? terms.bias[row] + panel.first_key : nullptr;
-    // Distance of the panel's first key from the row's own position: exact while below 2^24, rounded like the score beyond.
-    const Vec distance = set1(
-        terms.slopes != nullptr ? static_cast<float>(panel.first_key - terms.key_positions[row]) : 0.0F);
+    // Distance of the panel's first key from the row's own position: exact while below 2^24, rounded like the score
+    // beyond.
+    const Vec distance =
+        set1(terms.slopes != nullptr ? static_cast<float>(panel.first_key - terms.key_positions[row]) : 0.0F);
     for (int j = 0; j < vecs_of(panel); ++j, x += kWidth) {
       Vec v = load(x);
       if constexpr (kRoundsProbs) v = mul(v, set1(s.score_scale));
@@ -84,8 +85,7 @@ struct AttentionFwd {
         const Vec away = abs(add(distance, add(iota(), set1(static_cast<float>(j * kWidth)))));
         v = fma(away, set1(-terms.slopes[row]), v);
       }
-      if (bias != nullptr)
-        v = add(v, load_elements<Element::f32>(bias, int64_t{j} * kWidth, panel.keys - j * kWidth));
+      if (bias != nullptr) v = add(v, load_elements<Element::f32>(bias, int64_t{j} * kWidth, panel.keys - j * kWidth));
       store(x, fma(v, set1(kLog2e), set1(-m)));
     }
   }
@@ -105,8 +105,8 @@ struct AttentionFwd {
   /// Whether scores in scratch still lack the scale: bf16 products are scaled inside the exponential.
   static bool raw_scores(const Stripe& s) { return kRoundsProbs && s.terms == nullptr; }
 
-  /// Leaves s - m in log2 units (or raw products, see raw_scores) in scratch, masked keys at -inf. Rows with `whole` get s itself
-  /// and keep their m: it may be so far off that s - m would lose s.
+  /// Leaves s - m in log2 units (or raw products, see raw_scores) in scratch, masked keys at -inf. Rows with `whole`
+  /// get s itself and keep their m: it may be so far off that s - m would lose s.
   static void score_group(const Stripe& s, const bool* whole) {
     const bool raw = raw_scores(s), from_zero = raw || s.terms != nullptr;
     float start[kStripeRows] = {};
@@ -133,8 +133,8 @@ struct AttentionFwd {
     }
   }
 
-  /// After score_group(): raises m of the rows with `whole` to their true maximum, rescales what they summed so far and makes s into
-  /// s - m; raw products of all rows get their scale.
+  /// After score_group(): raises m of the rows with `whole` to their true maximum, rescales what they summed so far and
+  /// makes s into s - m; raw products of all rows get their scale.
   static void raise_maxima(const Stripe& s, const bool* whole) {
     for (int i = 0; i < s.rows; ++i) {
       if (raw_scores(s)) {
@@ -200,8 +200,8 @@ struct AttentionFwd {
     return add(add(sum[0], sum[1]), add(sum[2], sum[3]));
   }
 
-  /// Probabilities of the group into scratch. False, and no sum changed, when the reference maximum of some row does not serve;
-  /// `again` tells of which. Null: it is known to serve.
+  /// Probabilities of the group into scratch. False, and no sum changed, when the reference maximum of some row does
+  /// not serve; `again` tells of which. Null: it is known to serve.
   static bool exponentiate(const Stripe& s, bool raw, bool* again) {
     Vec sums[kStripeRows];
     bool all_serve = true;
@@ -265,8 +265,8 @@ struct AttentionFwd {
       if (s.panel[p].v_nonfinite && s.panel[p].bits != nullptr) accumulate_kept(s, p);
   }
 
-  /// A partly masked panel with NaN or infinite values: 0 * v would carry them into rows that do not see them, so only kept keys
-  /// are summed, one by one.
+  /// A partly masked panel with NaN or infinite values: 0 * v would carry them into rows that do not see them, so only
+  /// kept keys are summed, one by one.
   static void accumulate_kept(const Stripe& s, int p) {
     const StripePanel& panel = s.panel[p];
     for (int i = 0; i < s.rows; ++i)
@@ -305,9 +305,8 @@ struct AttentionFwd {
   }
 
   static constexpr AttentionFwdKernel kernel() {
-    return {kTileRows,    Pack::k_panel_bytes, Pack::v_panel_bytes, Pack::q_bytes,    out_stride,
-            Pack::pack_k, Pack::pack_v,        Pack::pack_q,        Pack::q_row_bytes, run_stripe,
-            store_row};
+    return {kTileRows,    Pack::k_panel_bytes, Pack::v_panel_bytes, Pack::q_bytes, out_stride, Pack::pack_k,
+            Pack::pack_v, Pack::pack_q,        Pack::q_row_bytes,   run_stripe,    store_row};
   }
 };
 

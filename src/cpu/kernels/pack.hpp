@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packed forms of Q, K and V, written once per key head (K, V) or once per row (Q) and then read by register tiles in order.
+// Packed forms of Q, K and V, written once per key head (K, V) or once per row (Q) and then read by register tiles in
+// order.
 //
 //   f32   K panel  [kPanelKeys / kTileKeys][d][kTileKeys]              V panel  [chunk][kPanelKeys][chunk columns]
 //         Q        [tile][d][kTileRows]
 //   bf16  the same with two neighbours along the summed index (d, or keys for V) side by side in each 32-bit element
 //
-// A chunk of V is at most kTileVecs vectors of columns, all chunks as equal as can be, so that dv = 80 is 48 + 32, not 64 + 16.
+// A chunk of V is at most kTileVecs vectors of columns, all chunks as equal as can be, so that dv = 80 is 48 + 32, not
+// 64 + 16.
 #pragma once
 #include <type_traits>
 
@@ -48,11 +50,11 @@ ATTEND_INLINE Vec load_elements(const void* p, int64_t index, int count) {
 }
 
 /// Calls f<type>() for the type.
-#define ATTEND_BY_ELEMENT(type, f, ...)                              \
-  switch (type) {                                                    \
-    case Element::f32: return f<Element::f32>(__VA_ARGS__);          \
-    case Element::f16: return f<Element::f16>(__VA_ARGS__);          \
-    default: return f<Element::bf16>(__VA_ARGS__);                   \
+#define ATTEND_BY_ELEMENT(type, f, ...)                     \
+  switch (type) {                                           \
+    case Element::f32: return f<Element::f32>(__VA_ARGS__); \
+    case Element::f16: return f<Element::f16>(__VA_ARGS__); \
+    default: return f<Element::bf16>(__VA_ARGS__);          \
   }
 
 /// Writes the first `count` (at most kWidth) lanes, rounded to the type.
@@ -82,7 +84,9 @@ struct PackF32 {
   static int64_t k_panel_bytes(int32_t d) { return int64_t{kPanelKeys} * d * 4; }
   static int64_t v_panel_bytes(int32_t dv) { return int64_t{kPanelKeys} * ceil_div(dv, kWidth) * kWidth * 4; }
   /// Room for the whole vectors that spill past the last tile while packing.
-  static int64_t q_bytes(int32_t rows, int32_t d) { return (int64_t{ceil_div(rows, kTileRows)} * kTileRows * d + kWidth) * 4; }
+  static int64_t q_bytes(int32_t rows, int32_t d) {
+    return (int64_t{ceil_div(rows, kTileRows)} * kTileRows * d + kWidth) * 4;
+  }
   static int64_t q_row_bytes(int32_t row, int32_t d) { return int64_t{row} * d * 4; }
 
   static void pack_k(void* panel, const void* k, Element type, int64_t row_stride, int32_t keys, int32_t d) {
@@ -152,7 +156,8 @@ struct PackF32 {
         if (row + kTileRows <= count && c + kWidth <= d) {
 #pragma GCC unroll 16
           for (int i = 0; i < kWidth; ++i)
-            r[i] = i < kTileRows ? mul(load_whole<kType>(rows[row + (i < kTileRows ? i : 0)], c), set1(factor)) : zero();
+            r[i] =
+                i < kTileRows ? mul(load_whole<kType>(rows[row + (i < kTileRows ? i : 0)], c), set1(factor)) : zero();
           transpose(r);
 #pragma GCC unroll 16
           for (int i = 0; i < kWidth; ++i, out += kTileRows) store(out, r[i]);

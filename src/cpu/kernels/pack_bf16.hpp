@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packed forms for bf16 dot products: like pack.hpp with pairs of bf16 in each 32-bit element. Inputs are bf16 already; nothing
-// is rounded here.
+// Packed forms for bf16 dot products: like pack.hpp with pairs of bf16 in each 32-bit element. Inputs are bf16 already;
+// nothing is rounded here.
 #pragma once
 #include "cpu/kernel.hpp"
 
@@ -65,8 +65,8 @@ struct PackBf16 {
           const __m512i hi =
               key + 1 < keys ? load_values(in + (key + 1) * row_stride + at, dv - at) : _mm512_setzero_si512();
           const __m512i high = _mm512_slli_epi32(hi, 16);
-          nonfinite |= any_nonfinite(_mm512_castsi512_ps(_mm512_slli_epi32(lo, 16))) ||
-                       any_nonfinite(_mm512_castsi512_ps(high));
+          nonfinite |=
+              any_nonfinite(_mm512_castsi512_ps(_mm512_slli_epi32(lo, 16))) || any_nonfinite(_mm512_castsi512_ps(high));
           store(out + (key / 2 * vecs + j) * kWidth, _mm512_castsi512_ps(_mm512_or_si512(lo, high)));
         }
       out += int64_t{kPanelKeys / 2} * vecs * kWidth;

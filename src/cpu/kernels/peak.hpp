@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loops that do nothing but one instruction on registers, or one stream of loads: the roofs that kernels are measured against.
+// Loops that do nothing but one instruction on registers, or one stream of loads: the roofs that kernels are measured
+// against.
 #pragma once
 #include "cpu/kernel.hpp"
 #include "cpu/kernels/tile.hpp"
 
 namespace attend::cpu::ATTEND_TARGET {
 
-/// Chains of dependent steps: 10 of them reach 80 % of what 20 do on a core with two 512-bit ports, 12 fill 16 registers.
+/// Chains of dependent steps: 10 of them reach 80 % of what 20 do on a core with two 512-bit ports, 12 fill 16
+/// registers.
 using PeakTile = Tile<kTileVecs == 4 ? 5 : kTileRows, kTileVecs>;
 
 template <class Step>

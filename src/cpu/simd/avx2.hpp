@@ -46,9 +46,10 @@ ATTEND_INLINE float reduce_max(Vec a) {
 }
 ATTEND_INLINE Vec iota() { return _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7); }
 
-/// 2^x. Adding 1.5 * 2^23 + 127 rounds x to an integer n and leaves n + 127, the exponent field of 2^n, in the low bits; a degree-5
-/// polynomial on [-0.5, 0.5], 1 at 0 and otherwise minimax (relative error 9.2e-8) does the rest. n = -127 makes the factor 0, n = 128 infinity, so that
-/// results below 2^-126 are 0, and from 2^127.5 on infinite; NaN stays, because min and max return their second operand then.
+/// 2^x. Adding 1.5 * 2^23 + 127 rounds x to an integer n and leaves n + 127, the exponent field of 2^n, in the low
+/// bits; a degree-5 polynomial on [-0.5, 0.5], 1 at 0 and otherwise minimax (relative error 9.2e-8) does the rest. n =
+/// -127 makes the factor 0, n = 128 infinity, so that results below 2^-126 are 0, and from 2^127.5 on infinite; NaN
+/// stays, because min and max return their second operand then.
 ATTEND_INLINE Vec exp2(Vec x) {
   const Vec magic = set1(0x1.8p23F + 127.0F);
   x = _mm256_min_ps(set1(128.0F), _mm256_max_ps(set1(-127.0F), x));

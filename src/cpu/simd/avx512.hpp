@@ -40,12 +40,11 @@ ATTEND_INLINE Vec keep_bits(uint64_t bits, Vec x) {
 }
 ATTEND_INLINE float reduce_max(Vec a) { return _mm512_reduce_max_ps(a); }
 /// Lane indices 0, 1, ... as floats.
-ATTEND_INLINE Vec iota() {
-  return _mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-}
+ATTEND_INLINE Vec iota() { return _mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0); }
 
-/// 2^x. f = x - floor(x) by one vreduceps, a degree-5 polynomial on [0, 1), 1 at 0 and otherwise minimax (relative error 8.2e-8), and vscalefps, which
-/// floors its second operand itself. 2^-inf = 0, 2^inf = inf, NaN stays; subnormal results are exact roundings.
+/// 2^x. f = x - floor(x) by one vreduceps, a degree-5 polynomial on [0, 1), 1 at 0 and otherwise minimax (relative
+/// error 8.2e-8), and vscalefps, which floors its second operand itself. 2^-inf = 0, 2^inf = inf, NaN stays; subnormal
+/// results are exact roundings.
 ATTEND_INLINE Vec exp2(Vec x) {
   const Vec f = _mm512_reduce_ps(x, 1);
   Vec p = set1(0x1.e974bap-10f);
@@ -108,9 +107,7 @@ ATTEND_INLINE void opaque(Vec& x) { asm volatile("" : "+v"(x)); }
 
 #ifdef __AVX512BF16__
 /// Sums of pairwise bf16 products: acc + a.lo * b.lo + a.hi * b.hi in each 32-bit lane; subnormals count as zero.
-ATTEND_INLINE Vec dot_bf16(Vec acc, Vec a, Vec b) {
-  return _mm512_dpbf16_ps(acc, (__m512bh)a, (__m512bh)b);
-}
+ATTEND_INLINE Vec dot_bf16(Vec acc, Vec a, Vec b) { return _mm512_dpbf16_ps(acc, (__m512bh)a, (__m512bh)b); }
 /// Two vectors rounded to bf16, side by side in order.
 ATTEND_INLINE void store_bf16_pair(void* p, Vec lo, Vec hi) {
   _mm512_storeu_si512(p, (__m512i)_mm512_cvtne2ps_pbh(hi, lo));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vector vocabulary in portable C++ (four lanes, GNU vector arithmetic): runs everywhere, proves the algorithm without
-// intrinsics. What each function does is said in avx512.hpp.
+// The vector vocabulary in portable C++ (four lanes, GNU vector arithmetic): runs everywhere, proves the algorithm
+// without intrinsics. What each function does is said in avx512.hpp.
 #pragma once
 #include <cstdint>
 

@@ -5,12 +5,12 @@
 
 namespace attend::cpu {
 
-#define ATTEND_CPU_TARGET(target, needs)     \
-  namespace target {                         \
-  extern const PeakLoops kPeakLoops;         \
+#define ATTEND_CPU_TARGET(target, needs) \
+  namespace target {                     \
+  extern const PeakLoops kPeakLoops;     \
   }
-#define ATTEND_CPU_ATTENTION_FWD(target, arithmetic, why) \
-  namespace target {                                      \
+#define ATTEND_CPU_ATTENTION_FWD(target, arithmetic, why)     \
+  namespace target {                                          \
   extern const AttentionFwdKernel kAttentionFwd_##arithmetic; \
   }
 #include "cpu/kernels.def"
