@@ -42,6 +42,11 @@ struct BlockScratch {
   int64_t place(const AttentionFwdKernel& kernel, const AttentionFwd& problem, std::byte* base);
 };
 
+// Both enumerations count the same rows, so a type that the kernels do not know does not compile.
+#define ATTEND_DTYPE(name, bytes, significand_bits, safetensors, npy) \
+  static_assert(static_cast<int32_t>(DType::name) == static_cast<int32_t>(Element::name));
+#include <attend/dtypes.def>
+#undef ATTEND_DTYPE
 constexpr Element element(DType type) { return static_cast<Element>(type); }
 
 void run_block(const AttentionFwdKernel& kernel, Arithmetic arithmetic, const AttentionFwd& problem,
