@@ -6,6 +6,7 @@
 """
 import json
 import os
+import resource
 import shlex
 import struct
 import subprocess
@@ -98,8 +99,16 @@ def run_rest(folder):
         head = file.read(24)
     size = struct.unpack(">II", head[16:24])
     expect(head[:8] == b"\x89PNG\r\n\x1a\n" and f"{size[0]} x {size[1]}" in result.stdout, "show says the picture's size", result)
-    left = [name for name in os.listdir(folder) if ".tmp" in name or name.endswith("~")]
-    expect(not left, f"no temporary file stays behind: {left}")
+    before = sorted(os.listdir(folder))
+    with open(picture, "rb") as file:
+        old = file.read()
+    full_disk = subprocess.run([TOOL, "show", "attention_fwd sq=900 sk=900 d=16 mask=causal", "--out", picture], cwd=folder,
+                               capture_output=True, text=True, timeout=120, restore_signals=False,
+                               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512)))
+    expect(full_disk.returncode == 1, "a write that fails midway exits 1", full_disk)
+    with open(picture, "rb") as file:
+        expect(file.read() == old, "a write that fails midway leaves the old file as it was")
+    expect(sorted(os.listdir(folder)) == before, f"a write that fails midway leaves nothing new: {os.listdir(folder)}")
 
 
 with tempfile.TemporaryDirectory() as scratch:
