@@ -111,6 +111,15 @@ void require_memory(const AttentionFwd& problem) {
                        kExitUsage);
 }
 
+/// A name that no row has would count as one failed check per problem. Which name is known does not depend on the
+/// Problem.
+void require_kernel(const CheckOptions& options) {
+  if (options.common.kernel == "all") return;
+  const Status status =
+      plan(AttentionFwd::dense(Layout::bshd, DType::f32, 1, 1, 1, 4, 4, 8), options.common.plan_options()).status();
+  if (status.code() == StatusCode::invalid_argument) throw CommandError(status.message(), kExitUsage);
+}
+
 void print_json(const CheckOptions& options, const Checker& checker) {
   nlohmann::ordered_json out{{"passed", checker.passed()},
                              {"failed", checker.failed()},
@@ -139,6 +148,7 @@ void print_text(const Checker& checker) {
 int check(const CheckOptions& options) {
   if (options.problem.empty() == (options.random == 0))
     throw CommandError("give either a Problem in quotes or --random N", kExitUsage);
+  require_kernel(options);
   Checker checker(options);
   {
     const int64_t count = std::max<int64_t>(options.random, 1);
