@@ -4,13 +4,15 @@ find_package(GTest REQUIRED)
 
 # Built in sanitizer builds instead of everything.
 add_custom_target(sanitize_tests)
+# Built as well where the sanitizers look at addresses and undefined behaviour: what has no threads of its own.
+add_custom_target(address_tests)
 # The libFuzzer targets, in a build with ATTEND_FUZZ.
 add_custom_target(fuzz_tests)
 
 # attend_test(name SOURCES file... [LIBS library...] [LABELS label...] [TIMEOUT seconds] [ARGS argument...])
 # One GoogleTest executable, its cases known to ctest one by one as `Suite.case`. Links attend_static and gtest_main, and sees
 # src/ as an include path. Labels: unit (default), property, slow, house, fuzz; `long` keeps it out of `make test`, `sanitize`
-# has it run under ASan, UBSan and TSan as well.
+# has it run under ASan, UBSan and TSan as well, `address` under ASan and UBSan.
 function(attend_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBS;LABELS;ARGS" ${ARGN})
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
@@ -33,6 +35,9 @@ function(attend_test name)
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${properties})
   if("sanitize" IN_LIST arg_LABELS)
     add_dependencies(sanitize_tests ${name})
+  endif()
+  if("address" IN_LIST arg_LABELS)
+    add_dependencies(address_tests ${name})
   endif()
 endfunction()
 

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "sim/hazard/report.hpp"
+#include "sim/ptxsim.hpp"
+
+namespace ptxsim {
+
+/// One asynchronous operation between issue and completion: parts (16-byte chunks of a copy; one part for a matrix
+/// product) that are read and written one by one in an order that the policy chooses, then the completion signal.
+/// Hazard checks that need the issuer's clock are made when it is issued, not here.
+class AsyncOp {
+ public:
+  virtual ~AsyncOp() = default;
+  virtual uint32_t parts() const { return 1; }
+  /// Takes the part's source into the operation's own buffer.
+  virtual void read(uint32_t part) = 0;
+  /// Puts the part where it belongs; after its read.
+  virtual void write(uint32_t part) = 0;
+  /// After all parts: mbarrier's complete_tx, a group's count.
+  virtual void complete() = 0;
+  /// False while it must not take effect yet (not all warps of a wgmma have issued, an earlier one on the same
+  /// registers is pending).
+  virtual bool may_start() const { return true; }
+  /// For deadlock reports and the timeline: "bulk tensor load of 4096 bytes to 0x400, mbarrier 0x38".
+  virtual std::string describe() const = 0;
+
+  Site issuer;
+  uint64_t issued_at = 0;  ///< scheduler step
+  uint32_t track = 0;      ///< row of the timeline: trace/trace.hpp
+};
+
+/// Operations in flight of the resident clusters, and the policy that moves them.
+class AsyncEngine {
+ public:
+  AsyncEngine(AsyncPolicy policy, uint64_t seed) : policy_(policy), random_(seed) {}
+  /// Takes over the operation; the eager policy performs it now if it may start.
+  void issue(std::unique_ptr<AsyncOp> op, uint64_t now);
+  /// Lets operations progress whose time has come. With `idle` (no warp can run) at least one progresses if any can:
+  /// returns whether.
+  bool pump(uint64_t now, bool idle);
+  bool empty() const { return ops_.empty(); }
+  std::vector<const AsyncOp*> pending() const;
+  /// Lets everything that can finish do so (end of a CTA or launch).
+  void drain();
+
+ private:
+  struct Pending {
+    std::unique_ptr<AsyncOp> op;
+    uint64_t due = 0;
+    bool started = false;  ///< `split`: the parts that are read early have been
+    std::vector<uint8_t> read, written;
+  };
+  bool finish(size_t index);
+  bool step_split(Pending& pending);
+  AsyncPolicy policy_;
+  std::mt19937_64 random_;
+  std::deque<Pending> ops_;
+};
+
+}  // namespace ptxsim
