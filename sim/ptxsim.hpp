@@ -175,6 +175,14 @@ Arguments arguments(const T&... values) {
   return out;
 }
 
+/// A kernel with all that a launch of it needs.
+struct LaunchRequest {
+  const Module* module = nullptr;
+  std::string entry;
+  LaunchOptions options;
+  Arguments args;
+};
+
 /// Which rules are checked. All by default; tests that turn one off say why.
 struct Checks {
   bool memory_order = true;  ///< H04, H05, H07 to H10, H24: happens-before
@@ -216,11 +224,13 @@ class Device {
   /// Address of a module's .global or .const variable, loading the module when it is new to the device.
   Result<uint64_t> symbol(const Module& module, std::string_view name);
 
-  /// Runs the kernel to its end, or to the fault, deadlock or exhausted budget that ends it; a launch before it that a
-  /// programmatic dependent launch has left open is finished first, or together with it. Errors: invalid_argument for
-  /// grid, block, cluster, shared memory or parameters that the device would refuse.
+  /// Runs the kernel to its end, or to the fault, deadlock or exhausted budget that ends it.
+  /// Errors: invalid_argument for grid, block, cluster, shared memory or parameters that the device would refuse.
   Result<RunReport> launch(const Module& module, std::string_view entry, const LaunchOptions& options,
                            const Arguments& args);
+  /// Kernels launched one after the other into a stream. One with LaunchOptions::programmatic overlaps with the one in
+  /// front of it as far as griddepcontrol lets it. The report is of all of them.
+  Result<RunReport> launch_chain(std::span<const LaunchRequest> requests);
 
   void set_schedule(const Schedule& schedule);
   void set_trace(const TraceOptions& options);

@@ -46,6 +46,8 @@ enum IsaFlag : uint32_t {
   kWait = 1u << 3,
   /// Registers are checked by the handler itself (wgmma).
   kOwnRegisterCheck = 1u << 4,
+  /// Copies a register: what was never written may be copied, and stays unwritten (compilers move undefined values).
+  kCopy = 1u << 6,
   /// Accepted and without effect (prefetch, createpolicy, pragma-like).
   kNoEffect = 1u << 5,
 };
