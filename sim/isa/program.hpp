@@ -43,9 +43,10 @@ struct Operand {
 struct Inst {
   Handler run = nullptr;
   const IsaRow* row = nullptr;
-  int32_t line = 0;     ///< of the PTX text
-  int32_t source = -1;  ///< index into Program::sources; -1: none
-  int32_t guard = -1;   ///< slot of the predicate; -1: none
+  bool reads_clock = false;  ///< an operand is %clock, %clock64 or %globaltimer: refreshed before it runs
+  int32_t line = 0;          ///< of the PTX text
+  int32_t source = -1;       ///< index into Program::sources; -1: none
+  int32_t guard = -1;        ///< slot of the predicate; -1: none
   bool guard_negated = false;
   uint16_t operand_count = 0;
   uint32_t first_operand = 0;  ///< into Program::operands, in the order of the text, vectors and addresses flattened
@@ -100,6 +101,17 @@ struct Function {
     int64_t addend;
   };
   std::vector<SymbolSlot> symbols;
+  /// Slots that hold the address of a variable of the thread's frame: the frame's base plus `offset`, in local memory.
+  /// With `param` (a .param variable of a call, a parameter or result of a .func) the machine adds kFrameParam:
+  /// ld.param and st.param see by it that the address is not one of the kernel's parameter block, whose addresses are
+  /// plain constants (the offsets).
+  struct LocalSlot {
+    uint32_t slot;
+    uint8_t units;
+    uint32_t offset;
+    bool param;
+  };
+  std::vector<LocalSlot> locals;
   uint32_t local_bytes = 0;  ///< of each thread's frame: .local variables, and .param variables of calls
   uint32_t local_align = 1;
   std::vector<Variable> frame;  ///< what local_bytes consists of
@@ -138,6 +150,9 @@ struct Program {
   }
   const Function* function(std::string_view function_name) const;
 };
+
+/// Marks addresses of space `param` that lie in the thread's frame: local memory at the address less this bit.
+inline constexpr uint32_t kFrameParam = uint32_t{1} << 31;
 
 /// The shared window starts here: the hardware keeps the first KiB.
 inline constexpr uint32_t kSharedWindow = 1024;

@@ -24,29 +24,36 @@ struct LaunchFault {
   Hazard hazard;
 };
 
-/// One grid that runs.
+/// One grid.
 class Launch {
  public:
   std::shared_ptr<const Program> program;
   const Function* entry = nullptr;
   LaunchOptions options;
   std::vector<std::byte> params;
+  uint64_t uid = 0;
+  std::vector<uint64_t> symbol_values;      ///< addresses of the module's variables on this device
   uint32_t next_cluster = 0, clusters = 0;  ///< to be started; in all
   uint32_t running_clusters = 0;
-  bool dependents_may_start = false;  ///< all CTAs have issued launch_dependents or exited
-  uint32_t ctas_released_dependents = 0;
-  Launch* prerequisite = nullptr;  ///< of a programmatic launch, until it has ended
-  bool ended = false;
-  std::vector<uint64_t> symbol_values;  ///< of the module's variables on this device
+  /// Of a programmatic launch: the grid in front of it.
+  Launch* prerequisite = nullptr;
+  uint32_t ctas_released_dependents = 0;  ///< that have issued launch_dependents or ended
+  bool ended = false;                     ///< all CTAs have ended; its results are visible
+
+  uint64_t ctas() const { return options.grid.count(); }
+  bool dependents_may_start() const { return ctas_released_dependents >= ctas(); }
 };
 
-/// Runs one launch, or two that programmatic dependent launch couples.
+/// Runs the launches of a chain.
 class Machine {
  public:
-  Machine(DeviceMemory& memory, const Schedule& schedule, const Checks& checks, const TraceOptions& trace);
+  Machine(DeviceMemory& memory, const Schedule& schedule, const Checks& checks, const TraceOptions& trace,
+          uint32_t first_cluster_uid = 1);
   ~Machine();
 
-  void run(Launch& launch);
+  /// Runs all of them to their end; false after a fault, a deadlock or an exhausted budget, which is the last hazard
+  /// then.
+  bool run(std::span<Launch> launches);
 
   // For handlers.
   DeviceMemory& memory() { return memory_; }
@@ -60,6 +67,8 @@ class Machine {
   void event() { ++events_; }
   uint64_t events() const { return events_; }
   std::mt19937_64& random() { return random_; }
+  /// Unique on the device; grows with every cluster that starts. Events of earlier grids have smaller ones.
+  uint32_t new_cluster_uid() { return next_cluster_uid_++; }
   /// True with probability p, from the schedule's seed.
   bool chance(double p) { return p > 0 && std::uniform_real_distribution<double>()(random_) < p; }
 
@@ -74,6 +83,7 @@ class Machine {
   RunCounts counts_;
   std::mt19937_64 random_;
   uint64_t now_ = 0, events_ = 1;
+  uint32_t next_cluster_uid_;
 };
 
 }  // namespace ptxsim

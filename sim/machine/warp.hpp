@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,10 +25,13 @@ struct RegisterState {
 /// A function's activation in some lanes of a warp: its registers and the place of its locals.
 struct Frame {
   const Function* function = nullptr;
-  std::vector<std::byte> storage;    ///< the register file, over-allocated for alignment
-  std::byte* registers = nullptr;    ///< 128-byte aligned
-  std::vector<RegisterState> state;  ///< by slot
-  uint32_t local_base = 0;           ///< of the frame in each thread's local memory
+  struct Free {
+    void operator()(std::byte* p) const { std::free(p); }
+  };
+  std::unique_ptr<std::byte, Free> storage;  ///< the register file, over-allocated for alignment
+  std::byte* registers = nullptr;            ///< 128-byte aligned
+  std::vector<RegisterState> state;          ///< by slot
+  uint32_t local_base = 0;                   ///< of the frame in each thread's local memory
   std::shared_ptr<Frame> caller;
   int32_t return_pc = -1;
 };
