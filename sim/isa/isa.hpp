@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -30,6 +31,7 @@ enum class IsaClass : uint8_t {
   proxy,
   other,
 };
+inline constexpr size_t kIsaClasses = static_cast<size_t>(IsaClass::other) + 1;
 const char* isa_class_name(IsaClass isa_class);
 
 /// Properties that the machine looks at before it runs an instruction.

@@ -41,6 +41,7 @@ struct Cta {
   std::array<NamedBarrier, 16> barriers;
   std::map<uint32_t, Mbarrier> mbarriers;  ///< by shared address
   uint32_t register_pool = 0;              ///< registers released by setmaxnreg.dec, in registers of the CTA
+  bool released_dependents = false;        ///< griddepcontrol.launch_dependents has run; its end counts as that, too
   bool exited = false;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "sim/hazard/checker.hpp"
+#include "sim/isa/isa.hpp"
 #include "sim/machine/async.hpp"
 #include "sim/machine/cta.hpp"
 #include "sim/machine/step.hpp"
@@ -63,6 +65,11 @@ class Machine {
   const Schedule& schedule() const { return schedule_; }
   RunCounts& counts() { return counts_; }
   uint64_t now() const { return now_; }
+  /// One more warp instruction.
+  void advance(const Inst& inst) {
+    ++now_;
+    ++class_counts_[static_cast<size_t>(inst.row->isa_class)];
+  }
   /// Something changed that a sleeping split may wait for: an mbarrier's phase, a barrier, a group.
   void event() { ++events_; }
   uint64_t events() const { return events_; }
@@ -81,6 +88,7 @@ class Machine {
   AsyncEngine async_;
   Recorder recorder_;
   RunCounts counts_;
+  std::array<uint64_t, kIsaClasses> class_counts_{};
   std::mt19937_64 random_;
   uint64_t now_ = 0, events_ = 1;
   uint32_t next_cluster_uid_;

@@ -43,4 +43,16 @@ void Step::hazard(HazardId id, const std::string& what, int lane, const Site* ot
   machine.checker().note(std::move(found));
 }
 
+std::string lane_list(uint32_t mask) {
+  std::string text;
+  for (uint32_t lane = 0; lane < kLanes; ++lane) {
+    if ((mask >> lane & 1) == 0) continue;
+    uint32_t last = lane;
+    while (last + 1 < kLanes && (mask >> (last + 1) & 1) != 0) ++last;
+    text += (text.empty() ? "" : " ") + std::to_string(lane) + (last > lane ? "-" + std::to_string(last) : "");
+    lane = last;
+  }
+  return text;
+}
+
 }  // namespace ptxsim

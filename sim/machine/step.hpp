@@ -80,6 +80,9 @@ struct Step {
   void hazard(HazardId id, const std::string& what, int lane = -1, const Site* other = nullptr) const;
 };
 
+/// "0-7 12 30": lanes of a mask in a report.
+std::string lane_list(uint32_t mask);
+
 /// Calls f(lane) for the lanes of `mask`; the loop over all 32 is one the compiler can vectorise.
 template <class F>
 inline void for_lanes(uint32_t mask, F&& f) {

@@ -57,6 +57,7 @@ struct Wait {
   void (*resume)(Machine&, Warp&, Split&) = nullptr;
   std::array<uint64_t, 3> value{};  ///< meaning by kind: barrier id and generation, event count, ...
   int32_t line = 0;                 ///< of the instruction that waits
+  size_t span = 0;                  ///< of the timeline, plus 1; 0: none
 };
 
 /// Lanes of a warp that share a pc.

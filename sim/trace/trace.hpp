@@ -11,6 +11,10 @@
 
 namespace ptxsim {
 
+struct Inst;
+struct Step;
+struct Wait;
+
 /// What a launch recorded.
 struct Trace {
   /// One bar of the timeline, in scheduler steps (warp instructions of the whole machine).
@@ -48,6 +52,11 @@ class Recorder {
     return trace_.spans.size() - 1;
   }
   void close(size_t index, uint64_t end) { trace_.spans[index].end = end; }
+  /// A split starts to wait at `step`'s instruction; its wait is over.
+  void begin_wait(const Step& step, uint64_t now);
+  void end_wait(const Wait& wait, uint64_t now);
+  /// One run of an instruction by the lanes `taken` of those in `all`.
+  void cover(const Inst& inst, uint32_t taken, uint32_t all);
   Trace& trace() { return trace_; }
 
  private:
