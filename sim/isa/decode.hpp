@@ -78,6 +78,11 @@ class Decode {
   virtual bool next_is_address() const = 0;
   virtual bool next_is_vector() const = 0;
   virtual bool next_is_sink() const = 0;
+  /// Parts of the next operand's brace list; 0 when it is not one.
+  virtual int next_vector_size() const = 0;
+  /// Bytes of the register (its declaration) that is the operand at `index` of the flattened list: what `wider` let in.
+  /// 0 for a constant or a sink.
+  virtual uint32_t register_bytes(int index) const = 0;
   /// The next operand names a label of the function (bra), a function (call).
   virtual void label() = 0;
   /// For call: `(results), name, (params)` in its forms; fills Inst::target and `detail`.
