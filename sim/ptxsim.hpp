@@ -106,7 +106,7 @@ struct Schedule {
   bool interleave_clusters = false;  ///< several clusters resident at once: for kernels that talk through global memory
   uint32_t resident_clusters = 8;    ///< how many, when they interleave
   Accumulate accumulate = Accumulate::f32;
-  /// Two lines of text that replay the schedule, for reports: "seed=7 async=latest lanes=any ..."
+  /// One line of text that replays the schedule, for reports: "seed=7 async=latest lanes=any ..."
   std::string text() const;
 };
 
@@ -241,7 +241,7 @@ class Device {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Runs `body(schedule)` under every asynchronous policy times `seeds` seeds, half of them with LanePolicy::any.
+/// Runs `body(schedule)` under every asynchronous policy times `seeds` seeds, varying the other choices with the seed.
 /// A body that returns false is counted; returns how many were.
 int for_each_schedule(int seeds, const std::function<bool(const Schedule&)>& body);
 

@@ -36,6 +36,8 @@ class Clock {
   bool knows(uint32_t cluster, const Event& event) const;
   void see(uint32_t cluster, ActorId actor, Tick all);
   void see_lanes(uint32_t cluster, ActorId actor, Tick some, uint32_t lanes);
+  /// Everything that clusters with smaller uids did: grids that ended before this one began.
+  void see_before(uint32_t cluster);
   /// Elementwise maximum. Lanes of two partial entries are united at the later tick: never a false alarm, rarely a
   /// missed one.
   void join(uint32_t own_cluster, const Clock& other, uint32_t other_cluster);

@@ -53,10 +53,18 @@ struct Inst {
   /// Registers (not constants) that are read and written, into Program::touched: reads first. Guard included in reads.
   uint32_t first_touched = 0;
   uint16_t read_count = 0, write_count = 0;
-  int16_t member_mask = -1;           ///< place of the operand with the mask of lanes that must be together
+  int16_t member_mask = -1;      ///< place of the operand with the mask of lanes that must be together
   int32_t target = -1;           ///< pc of a branch; index of the function of a call
   std::array<int64_t, 4> imm{};  ///< meaning by opcode: address offsets, shapes, counts, flags
   const void* detail = nullptr;  ///< more, owned by Program::details; type by opcode
+};
+
+/// Inst::detail of a call. Arguments and results are .param variables of the caller's frame, in the callee's order;
+/// Inst::target is the function's index, or -1 for one of the device's runtime library (vprintf, __assertfail), known
+/// by its name.
+struct CallDetail {
+  std::string name;
+  std::vector<uint32_t> results, params;  ///< offsets in the caller's frame
 };
 
 /// A variable of the module.

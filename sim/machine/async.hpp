@@ -12,6 +12,8 @@
 
 namespace ptxsim {
 
+struct Cta;
+
 /// One asynchronous operation between issue and completion: parts (16-byte chunks of a copy; one part for a matrix
 /// product) that are read and written one by one in an order that the policy chooses, then the completion signal.
 /// Hazard checks that need the issuer's clock are made when it is issued, not here.
@@ -31,6 +33,7 @@ class AsyncOp {
   /// For deadlock reports and the timeline: "bulk tensor load of 4096 bytes to 0x400, mbarrier 0x38".
   virtual std::string describe() const = 0;
 
+  const Cta* cta = nullptr;  ///< whose thread issued it
   Site issuer;
   uint64_t issued_at = 0;  ///< scheduler step
   uint32_t track = 0;      ///< row of the timeline: trace/trace.hpp
@@ -47,8 +50,8 @@ class AsyncEngine {
   bool pump(uint64_t now, bool idle);
   bool empty() const { return ops_.empty(); }
   std::vector<const AsyncOp*> pending() const;
-  /// Lets everything that can finish do so (end of a CTA or launch).
-  void drain();
+  /// The CTA is about to go: its operations finish, those that can never start are dropped.
+  void end(const Cta& cta);
 
  private:
   struct Pending {

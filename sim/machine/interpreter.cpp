@@ -131,8 +131,7 @@ uint32_t Interpreter::run(Warp& warp, uint32_t quantum) {
     do {
       execute(warp, *split, program.code[static_cast<size_t>(split->pc)]);
       ++ran;
-    } while (ran < quantum && warp.splits.size() == 1 && !waits(warp.splits[0]) &&
-             (split = &warp.splits[0]) != nullptr);
+    } while (ran < quantum && !warp.done() && warp.splits.size() == 1 && !waits(*(split = &warp.splits[0])));
     std::erase_if(warp.splits, [](const Split& each) { return each.mask == 0; });
   }
   return ran;

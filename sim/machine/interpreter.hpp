@@ -27,7 +27,7 @@ class Interpreter {
   bool park(Warp& warp, Split& split, const Inst& inst, uint32_t mask);
   void check_registers(const Step& step, uint32_t mask, const Program& program);
   Outcome finish(Step& step, Outcome outcome);
-  [[noreturn]] void stuck(Warp& warp);
+  void stuck(Warp& warp);
 
   Machine& machine_;
 };

@@ -33,7 +33,8 @@ class Launch {
   const Function* entry = nullptr;
   LaunchOptions options;
   std::vector<std::byte> params;
-  uint64_t uid = 0;
+  uint64_t uid = 0;                         ///< %gridid
+  uint32_t first_cluster_uid = 1;           ///< uids below are of grids that a launch alone comes after
   std::vector<uint64_t> symbol_values;      ///< addresses of the module's variables on this device
   uint32_t next_cluster = 0, clusters = 0;  ///< to be started; in all
   uint32_t running_clusters = 0;
@@ -72,6 +73,8 @@ class Machine {
   }
   /// Something changed that a sleeping split may wait for: an mbarrier's phase, a barrier, a group.
   void event() { ++events_; }
+  /// Has sleeping splits look again although nothing changed.
+  void poll() { ++events_; }
   uint64_t events() const { return events_; }
   std::mt19937_64& random() { return random_; }
   /// Unique on the device; grows with every cluster that starts. Events of earlier grids have smaller ones.

@@ -34,6 +34,7 @@ struct Frame {
   uint32_t local_base = 0;                   ///< of the frame in each thread's local memory
   std::shared_ptr<Frame> caller;
   int32_t return_pc = -1;
+  const Inst* call = nullptr;  ///< that made it
 };
 
 /// What a split waits for.

@@ -45,6 +45,19 @@ void Recorder::end_wait(const Wait& wait, uint64_t now) {
   if (wait.span != 0) close(wait.span - 1, now);
 }
 
+void Recorder::ran(const Warp& warp, uint64_t begin, uint64_t end) {
+  if (!timeline(warp.cta->index) || begin == end) return;
+  Trace::Span span;
+  span.cta = warp.cta->index;
+  span.warp = static_cast<int32_t>(warp.index);
+  span.track = "warp " + std::to_string(warp.index);
+  span.name = "run";
+  span.isa_class = IsaClass::integer;
+  span.begin = begin;
+  span.end = end;
+  open(std::move(span));
+}
+
 void Recorder::cover(const Inst& inst, uint32_t taken, uint32_t all) {
   Trace::Coverage& line = trace_.lines[inst.line];
   ++line.runs;

@@ -14,6 +14,7 @@ namespace ptxsim {
 struct Inst;
 struct Step;
 struct Wait;
+struct Warp;
 
 /// What a launch recorded.
 struct Trace {
@@ -55,6 +56,8 @@ class Recorder {
   /// A split starts to wait at `step`'s instruction; its wait is over.
   void begin_wait(const Step& step, uint64_t now);
   void end_wait(const Wait& wait, uint64_t now);
+  /// The warp had its turn.
+  void ran(const Warp& warp, uint64_t begin, uint64_t end);
   /// One run of an instruction by the lanes `taken` of those in `all`.
   void cover(const Inst& inst, uint32_t taken, uint32_t all);
   Trace& trace() { return trace_; }

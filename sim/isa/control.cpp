@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// PTX ISA 9.7.12 "Control flow instructions", and trap, brkpt, nanosleep of 9.7.19.
+#include <cstring>
+
+#include "sim/isa/decode.hpp"
+#include "sim/machine/cta.hpp"
+#include "sim/machine/frame.hpp"
+#include "sim/machine/machine.hpp"
+
+namespace ptxsim {
+namespace {
+
+Split other_lanes(const Split& split, uint32_t mask, int32_t pc) {
+  Split other;
+  other.mask = mask;
+  other.pc = pc;
+  other.frame = split.frame;
+  return other;
+}
+
+Outcome bra(Step& s) {
+  const uint32_t stay = s.split.mask & ~s.mask;
+  s.split.mask = s.mask;
+  const int32_t behind = s.split.pc + 1;
+  s.split.pc = s.inst.target;
+  if (stay != 0) s.warp.splits.push_back(other_lanes(s.split, stay, behind));
+  return Outcome::jumped;
+}
+
+/// brx.idx: a table of targets, one split per target that some lane takes.
+Outcome brx(Step& s) {
+  const auto& targets = *static_cast<const std::vector<int32_t>*>(s.inst.detail);
+  const auto index = s.lanes<uint32_t>(0);
+  const int32_t behind = s.split.pc + 1;
+  const uint32_t stay = s.split.mask & ~s.mask;
+  std::vector<Split> more;
+  if (stay != 0) more.push_back(other_lanes(s.split, stay, behind));
+  bool first = true;
+  uint32_t rest = s.mask;
+  while (rest != 0) {
+    const uint32_t lane = static_cast<uint32_t>(std::countr_zero(rest));
+    const uint32_t choice = index[lane];
+    if (choice >= targets.size())
+      s.fault(HazardId::fault,
+              "brx.idx: index " + std::to_string(choice) + " of " + std::to_string(targets.size()) + " targets",
+              static_cast<int>(lane));
+    uint32_t group = 0;
+    for_lanes(rest, [&](uint32_t l) { group |= uint32_t{index[l] == choice} << l; });
+    rest &= ~group;
+    if (first) {
+      s.split.mask = group;
+      s.split.pc = targets[choice];
+    } else {
+      more.push_back(other_lanes(s.split, group, targets[choice]));
+    }
+    first = false;
+  }
+  for (Split& split : more) s.warp.splits.push_back(std::move(split));
+  return Outcome::jumped;
+}
+
+std::byte* local_bytes(Step& s, uint32_t lane, uint32_t address) {
+  return s.cta.local[size_t{s.warp.index} * kLanes + lane].data() + address;
+}
+
+/// Functions that the device's runtime library has, and a simulated kernel may call.
+Outcome call_builtin(Step& s, const CallDetail& detail) {
+  if (detail.name == "__assertfail") s.fault(HazardId::fault, "an assertion failed", static_cast<int>(s.first_lane()));
+  if (detail.name != "vprintf")
+    s.fault(HazardId::fault, "calls " + detail.name + ", which the simulator does not have");
+  return Outcome::next;  // what is printed does not matter to the kernel
+}
+
+/// call: a frame of the callee for the lanes that call, whose parameters are copies of the caller's .param variables.
+Outcome call(Step& s) {
+  const auto& detail = *static_cast<const CallDetail*>(s.inst.detail);
+  if (s.inst.target < 0) return call_builtin(s, detail);
+  const Program& program = *s.cta.launch->program;
+  const Function& callee = program.functions[static_cast<size_t>(s.inst.target)];
+  const uint32_t stay = s.split.mask & ~s.mask;
+  const int32_t behind = s.split.pc + 1;
+  auto frame = new_frame(s.machine, s.cta, s.warp.index, callee, s.split.frame);
+  frame->return_pc = behind;
+  frame->call = &s.inst;
+  for (size_t i = 0; i < detail.params.size(); ++i) {
+    const Variable& to = callee.params[i];
+    for_lanes(s.mask, [&](uint32_t lane) {
+      std::memcpy(local_bytes(s, lane, frame->local_base + static_cast<uint32_t>(to.offset)),
+                  local_bytes(s, lane, s.split.frame->local_base + detail.params[i]), to.bytes);
+    });
+  }
+  Split others = other_lanes(s.split, stay, behind);
+  s.split.mask = s.mask;
+  s.split.frame = std::move(frame);
+  s.split.pc = callee.first_pc;
+  if (stay != 0) s.warp.splits.push_back(std::move(others));
+  return Outcome::jumped;
+}
+
+Outcome leave(Step& s) {
+  s.warp.live &= ~s.mask;
+  s.split.mask &= ~s.mask;
+  if (s.split.mask != 0) ++s.split.pc;
+  s.machine.event();
+  return Outcome::jumped;
+}
+
+/// ret: back to the caller, results copied into its .param variables; in an entry the thread ends.
+Outcome ret(Step& s) {
+  const std::shared_ptr<Frame> frame = s.split.frame;
+  if (!frame->caller) return leave(s);
+  const auto& detail = *static_cast<const CallDetail*>(frame->call->detail);
+  const Function& callee = *frame->function;
+  for (size_t i = 0; i < detail.results.size(); ++i) {
+    const Variable& from = callee.results[i];
+    for_lanes(s.mask, [&](uint32_t lane) {
+      std::memcpy(local_bytes(s, lane, frame->caller->local_base + detail.results[i]),
+                  local_bytes(s, lane, frame->local_base + static_cast<uint32_t>(from.offset)), from.bytes);
+    });
+  }
+  const uint32_t stay = s.split.mask & ~s.mask;
+  Split back;
+  back.mask = s.mask;
+  back.pc = frame->return_pc;
+  back.frame = frame->caller;
+  if (stay == 0) {
+    s.split = std::move(back);
+  } else {
+    s.split.mask = stay;
+    ++s.split.pc;
+    s.warp.splits.push_back(std::move(back));
+  }
+  return Outcome::jumped;
+}
+
+Outcome trap(Step& s) { s.fault(HazardId::fault, "trap", static_cast<int>(s.first_lane())); }
+
+/// nanosleep: time passes; here, other warps get their turn.
+Outcome nanosleep(Step& s) {
+  s.split.wait.kind = Wait::Kind::sleep;
+  s.split.wait.value[0] = s.machine.now();
+  s.split.wait.ready = [](Machine& machine, Warp&, Split& split) {
+    // The second question is asked after another warp's turn, or when there is no other warp.
+    return machine.now() > split.wait.value[0] || split.wait.value[1]++ > 1;
+  };
+  return Outcome::blocked;
+}
+
+Outcome nothing(Step&) { return Outcome::next; }
+
+}  // namespace
+
+void decode_bra(Decode& d) {
+  d.ignore({"uni"});
+  d.label();
+  d.emit(&bra);
+}
+
+void decode_brx(Decode& d) {
+  d.ignore({"uni"});
+  d.in(Type::u32);
+  d.label_list();
+  d.emit(&brx);
+}
+
+void decode_call(Decode& d) {
+  d.ignore({"uni"});
+  d.call();
+  d.emit(&call);
+}
+
+void decode_ret(Decode& d) {
+  d.ignore({"uni"});
+  d.emit(&ret);
+}
+
+void decode_exit(Decode& d) { d.emit(&leave); }
+void decode_trap(Decode& d) { d.emit(&trap); }
+void decode_brkpt(Decode& d) { d.emit(&nothing); }
+
+void decode_nanosleep(Decode& d) {
+  d.type({Type::u32});
+  d.in(Type::u32);
+  d.emit(&nanosleep);
+}
+
+void decode_pmevent(Decode& d) {
+  d.ignore({"mask"});
+  d.immediate();
+  d.emit(&nothing);
+}
+
+}  // namespace ptxsim
