@@ -120,8 +120,8 @@ constexpr float value_of(uint32_t bits) {
   const uint32_t field = magnitude >> F::kFractionBits;
   const uint32_t fraction = magnitude & ((1u << F::kFractionBits) - 1);
   if constexpr (F::kExponentBits == 8) return std::bit_cast<float>(sign | magnitude << kShift);
-  if (field != 0)
-    return std::bit_cast<float>(sign | (magnitude << kShift) + (static_cast<uint32_t>(127 - kBias) << 23));
+  constexpr uint32_t kRebias = static_cast<uint32_t>(127 - kBias) << 23;
+  if (field != 0) return std::bit_cast<float>(sign | ((magnitude << kShift) + kRebias));
   // A subnormal: the same fraction behind the hidden one of the smallest normal number, less that one.
   constexpr uint32_t kOne = static_cast<uint32_t>(128 - kBias) << 23;
   const float value = std::bit_cast<float>(kOne | fraction << kShift) - std::bit_cast<float>(kOne);
