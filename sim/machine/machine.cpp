@@ -61,6 +61,7 @@ void Machine::Impl::fill(std::span<Launch> launches) {
 }
 
 void Machine::Impl::start_cluster(Launch& launch) {
+  if (launch.next_cluster == 0) launch.first_cluster_uid = machine.next_cluster_uid_;
   auto cluster = std::make_unique<Cluster>();
   cluster->index = launch.next_cluster++;
   cluster->uid = machine.new_cluster_uid();

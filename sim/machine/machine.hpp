@@ -34,7 +34,7 @@ class Launch {
   LaunchOptions options;
   std::vector<std::byte> params;
   uint64_t uid = 0;                         ///< %gridid
-  uint32_t first_cluster_uid = 1;           ///< uids below are of grids that a launch alone comes after
+  uint32_t first_cluster_uid = 1;           ///< of its first cluster; those of earlier grids are below
   std::vector<uint64_t> symbol_values;      ///< addresses of the module's variables on this device
   uint32_t next_cluster = 0, clusters = 0;  ///< to be started; in all
   uint32_t running_clusters = 0;
