@@ -46,6 +46,10 @@ struct CommandContext {
   int exit_code = kExitOk;
 };
 
+/// Parses the words and runs the subcommand that they name; prints what goes wrong on stderr, as
+/// `attend <subcommand>: <what>`. The exit code of the process.
+int run_app(CLI::App& app, int argc, char** argv, const CommandContext& context);
+
 /// Options that several subcommands have. Each subcommand owns one (in the shared_ptr that its callback captures) and
 /// adds the groups it wants.
 struct CommonOptions {
