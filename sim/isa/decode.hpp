@@ -58,6 +58,10 @@ class Decode {
   virtual int in(Type type,
                  bool wider = false) = 0;  ///< a register, immediate, special register or symbol's address to read
   virtual int inout(Type type) = 0;        ///< both
+  /// The carry flag CC.CF of add.cc, addc and the like: a 32-bit register of the function, 0 or 1, that is in no
+  /// operand of the text. An instruction that reads and writes it appends two operands with the same slot.
+  virtual int carry_in() = 0;
+  virtual int carry_out() = 0;
   /// A brace list `{a, b, ...}` or, with `scalar_too`, one operand; returns how many were appended.
   virtual int out_vector(Type type, bool scalar_too = false, bool wider = false) = 0;
   virtual int in_vector(Type type, bool scalar_too = false, bool wider = false) = 0;

@@ -30,13 +30,14 @@ enum class Outcome : uint8_t {
 using Handler = Outcome (*)(Step&);
 
 /// A register's place in the warp's file: `slot` counts units of 32 lanes x 4 bytes. Immediates, special registers and
-/// symbols are read-only slots of the same file, so that handlers know one kind of operand.
+/// symbols are read-only slots of the same file, so that handlers know one kind of operand. `_` is a slot of the
+/// function's own that no instruction reads: handlers may write it, or look at sink() and do less.
 struct Operand {
-  static constexpr uint32_t kSink = UINT32_MAX;  ///< `_`: write nowhere
-  uint32_t slot = kSink;
+  uint32_t slot = 0;
   uint8_t units = 1;         ///< 2: 32 lanes x 8 bytes; 4: 32 lanes x 16 bytes
   bool is_register = false;  ///< false: constant, special register or sink
-  bool sink() const { return slot == kSink; }
+  bool is_sink = false;      ///< `_`
+  bool sink() const { return is_sink; }
 };
 
 /// One instruction, ready to run.
@@ -73,7 +74,7 @@ struct Variable {
   Space space = Space::global;
   uint64_t bytes = 0;
   uint32_t align = 1;
-  std::vector<std::byte> initial;  ///< empty: zeros for global and constant, nothing for shared
+  std::vector<std::byte> initial;  ///< of a global or constant; may be shorter than `bytes`: the rest is zeros
   struct Relocation {
     uint64_t at;
     std::string symbol;
