@@ -52,9 +52,7 @@ class [[nodiscard]] Result {
   T&& value() && { return std::get<T>(std::move(state_)); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
-  const T* operator->() const { return &value(); }
   T& operator*() & { return value(); }
-  const T& operator*() const& { return value(); }
   const T& operator*() const& { return value(); }
   Status status() const { return ok() ? Status() : std::get<Status>(state_); }
 
