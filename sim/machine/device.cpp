@@ -192,7 +192,7 @@ Result<RunReport> Device::launch_chain(std::span<const LaunchRequest> requests) 
   report.hazards = machine.checker().take();
   report.counts = machine.counts();
   if (impl_->trace.timeline || impl_->trace.coverage || impl_->trace.bank_conflicts)
-    report.trace = std::make_shared<Trace>(std::move(machine.recorder().trace()));
+    report.trace = std::make_shared<Trace>(machine.recorder().take(machine.now()));
   return report;
 }
 

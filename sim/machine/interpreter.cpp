@@ -154,6 +154,7 @@ void Interpreter::execute(Warp& warp, Split& split, const Inst& inst) {
   ++machine_.counts().warp_instructions;
   machine_.counts().thread_instructions += static_cast<uint64_t>(std::popcount(mask));
   machine_.advance(inst);
+  if (machine_.recorder().options().timeline) machine_.recorder().stepped(warp, inst, machine_.now());
   ++warp.instructions;
   Step step{machine_, cta, warp, split, inst, program.operands.data() + inst.first_operand, registers, mask};
   if (machine_.recorder().options().coverage) machine_.recorder().cover(inst, mask, split.mask);

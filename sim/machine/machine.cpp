@@ -157,9 +157,7 @@ bool Machine::Impl::turn(std::span<Launch> launches) {
   Warp& warp = *runnable[machine.random_() % runnable.size()];
   const uint32_t quantum = 1 + static_cast<uint32_t>(machine.random_() % std::max(1u, machine.schedule_.quantum));
   Launch& launch = *warp.cta->launch;
-  const uint64_t begin = machine.now_;
   interpreter.run(warp, quantum);
-  machine.recorder_.ran(warp, begin, machine.now_);
   if (machine.now_ > launch.options.instruction_budget) throw LaunchFault{livelock(*warp.cta, machine.now_)};
   if (warp.done()) {
     Cluster& cluster = *warp.cta->cluster;
