@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "sim/isa/decode.hpp"
+#include "sim/numeric/approximate.hpp"
 #include "sim/numeric/format.hpp"
 
 // What the opcodes that exist for integers, floats and halves alike (add, mul, min, ...) share: their modifiers, which
@@ -35,6 +36,10 @@ void decode_carry_mad(Decode& d, bool carry_in, const Modifiers& m, Type type);
 void decode_packed_integer(Decode& d, Arithmetic op, const Modifiers& m, Type type);
 void decode_real(Decode& d, Arithmetic op, const Modifiers& m, Type type);
 void decode_half(Decode& d, Arithmetic op, const Modifiers& m, Type type);
+/// ex2 and tanh.
+void decode_half_approximate(Decode& d, Approximate f, const Modifiers& m, Type type);
+void decode_exact_rcp(Decode& d, const Modifiers& m, Type type);
+void decode_exact_sqrt(Decode& d, const Modifiers& m, Type type);
 void decode_approximate_div(Decode& d, const Modifiers& m, Type type);
 
 }  // namespace ptxsim

@@ -29,29 +29,37 @@ Outcome is_zero(Step& s) {
   return map_lanes<T, T>(s, [](T a) { return a == 0 ? 1 : 0; });
 }
 
-/// Bit i of the result: the bit of the table (imm[0]) at 4 a_i + 2 b_i + c_i.
-constexpr uint32_t look_up(uint32_t a, uint32_t b, uint32_t c, uint32_t table) {
-  uint32_t result = 0;
-  for (uint32_t row = 0; row < 8; ++row) {
-    const uint32_t chosen = 0u - (table >> row & 1);
-    result |= ((row & 4) != 0 ? a : ~a) & ((row & 2) != 0 ? b : ~b) & ((row & 1) != 0 ? c : ~c) & chosen;
+/// Bit i of the result is the bit of the table at 4 a_i + 2 b_i + c_i: three levels of selection.
+class LookUp {
+ public:
+  explicit LookUp(int64_t table) {
+    for (uint32_t row = 0; row < 4; ++row) {
+      const uint32_t without_c = 0u - static_cast<uint32_t>(table >> 2 * row & 1);
+      base_[row] = without_c;
+      toggle_[row] = without_c ^ (0u - static_cast<uint32_t>(table >> (2 * row + 1) & 1));
+    }
   }
-  return result;
-}
-Outcome lop3(Step& s) {
-  const uint32_t table = static_cast<uint32_t>(s.inst.imm[0]);
-  return map_lanes<uint32_t, uint32_t, uint32_t, uint32_t>(
-      s, [&](uint32_t a, uint32_t b, uint32_t c) { return look_up(a, b, c, table); });
-}
+  uint32_t operator()(uint32_t a, uint32_t b, uint32_t c) const {
+    const auto leaf = [&](int row) { return base_[row] ^ (toggle_[row] & c); };
+    const auto select = [](uint32_t by, uint32_t if_clear, uint32_t if_set) {
+      return if_clear ^ ((if_clear ^ if_set) & by);
+    };
+    return select(a, select(b, leaf(0), leaf(1)), select(b, leaf(2), leaf(3)));
+  }
+
+ private:
+  uint32_t base_[4], toggle_[4];
+};
+Outcome lop3(Step& s) { return map_lanes<uint32_t, uint32_t, uint32_t, uint32_t>(s, LookUp(s.inst.imm[0])); }
 /// d|p: p = (d != 0) and/or q.
 template <bool is_and>
 Outcome lop3_predicate(Step& s) {
-  const uint32_t table = static_cast<uint32_t>(s.inst.imm[0]);
+  const LookUp look_up(s.inst.imm[0]);
   const uint32_t negated = static_cast<uint32_t>(s.inst.imm[1]);
   const auto a = s.lanes<uint32_t>(2), b = s.lanes<uint32_t>(3), c = s.lanes<uint32_t>(4), q = s.lanes<uint32_t>(5);
   Cells<uint32_t> value, predicate;
   for (uint32_t lane = 0; lane < kLanes; ++lane) {
-    value.at[lane] = look_up(a[lane], b[lane], c[lane], table);
+    value.at[lane] = look_up(a[lane], b[lane], c[lane]);
     const uint32_t is_set = value.at[lane] != 0, other = (q[lane] ^ negated) & 1;
     predicate.at[lane] = is_and ? is_set & other : is_set | other;
   }
