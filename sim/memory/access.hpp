@@ -14,6 +14,9 @@ namespace ptxsim {
 /// above the arena.
 inline constexpr uint64_t kGenericShared = uint64_t{1} << 60;
 inline constexpr uint64_t kGenericLocal = uint64_t{1} << 61;
+/// What cvta.param adds to the offset of a kernel's parameter (a tensor map passed as __grid_constant__), or to the
+/// frame's address with kFrameParam.
+inline constexpr uint64_t kGenericParam = uint64_t{1} << 62;
 
 enum class Order : uint8_t { weak, relaxed, acquire, release, acq_rel, is_volatile };
 enum class Scope : uint8_t { cta, cluster, gpu, sys };
