@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <string>
 
 #include "sim/hazard/clock.hpp"
 #include "sim/hazard/report.hpp"
@@ -11,11 +12,21 @@
 // What other chapters do to mbarriers: asynchronous operations signal them.
 namespace ptxsim {
 
+/// Arrivals of a phase, and the bytes outstanding, stay within this (PTX ISA, "Contents of the mbarrier object").
+inline constexpr int64_t kMaxMbarrierCount = (1 << 20) - 1;
+
 /// An mbarrier that an instruction names: `address` in the shared window of `cta`, whose map holds it.
 struct MbarrierPlace {
   Cta* cta = nullptr;
   uint32_t address = 0;
 };
+
+/// "mbarrier 0x408 of CTA 3".
+std::string mbarrier_name(const MbarrierPlace& place);
+/// The mbarrier of a generic instruction; checks as for copies, without the asynchronous proxy.
+MbarrierPlace mbarrier_of(const Step& step, Space space, uint64_t address, uint32_t lane);
+/// A live mbarrier.
+Mbarrier& mbarrier_at(const MbarrierPlace& place);
 
 /// At the issue of an asynchronous operation: the mbarrier at a lane's address (`space` generic, shared or
 /// shared_cluster). Faults with H22 and H19 for the address; reports H12 when there is no mbarrier, or its init is not
@@ -27,6 +38,9 @@ MbarrierPlace mbarrier_of_copy(const Step& step, Cta& cta, uint32_t address, uin
 /// The event under which a completion that comes now is known: whoever waits for the current phase knows it. For
 /// async_write_done(), just before mbarrier_complete_tx().
 Event mbarrier_event(const MbarrierPlace& place);
+
+/// An arrival by lanes; the counts alone. Reports H14 when fewer arrivals are pending.
+void mbarrier_arrive(Machine& machine, const MbarrierPlace& place, uint32_t count, const Site& issuer);
 
 // Completions, at any time after issue. `issuer` is named where an mbarrier has gone or its counts overflow.
 

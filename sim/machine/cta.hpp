@@ -41,7 +41,13 @@ struct Cta {
   std::array<NamedBarrier, 16> barriers;
   std::map<uint32_t, Mbarrier> mbarriers;  ///< by shared address
   uint32_t register_pool = 0;              ///< registers released by setmaxnreg.dec, in registers of the CTA
-  bool released_dependents = false;        ///< griddepcontrol.launch_dependents has run; its end counts as that, too
+  /// By warpgroup: the setmaxnreg that some of its warps have run and the others must run, too.
+  struct RegisterChange {
+    const Inst* inst = nullptr;
+    uint32_t warps = 0;  ///< mask, in the warpgroup
+  };
+  std::vector<RegisterChange> register_changes;
+  bool released_dependents = false;  ///< griddepcontrol.launch_dependents has run; its end counts as that, too
   bool exited = false;
 };
 

@@ -88,6 +88,11 @@ struct Warp {
   std::shared_ptr<void> cp_async, bulk;
 
   uint32_t registers_per_thread = 0;  ///< setmaxnreg
+  // barrier.cluster (isa/cluster.cpp): lanes that have arrived in the current phase; that have arrived in a phase that
+  // is complete and have not waited for it yet.
+  uint32_t cluster_arrived = 0, cluster_passed = 0;
+  Clocks
+      fenced_inits;  ///< mbarrier inits behind which a fence.mbarrier_init stood: even a relaxed arrive passes them on
   bool done() const { return live == 0; }
 };
 
