@@ -228,6 +228,8 @@ class Device {
   /// Errors: invalid_argument for grid, block, cluster, shared memory or parameters that the device would refuse.
   Result<RunReport> launch(const Module& module, std::string_view entry, const LaunchOptions& options,
                            const Arguments& args);
+  /// What launch() would refuse: ok() or invalid_argument.
+  static Status check(const LaunchRequest& request);
   /// Kernels launched one after the other into a stream. One with LaunchOptions::programmatic overlaps with the one in
   /// front of it as far as griddepcontrol lets it. The report is of all of them.
   Result<RunReport> launch_chain(std::span<const LaunchRequest> requests);

@@ -35,6 +35,8 @@ Status check_block(const EntryInfo& entry, const Dim3& block) {
 Status check_grid(const EntryInfo& entry, const Dim3& grid, const Dim3& cluster) {
   if (grid.count() == 0 || grid.x > kMaxGridX || grid.y > kMaxGridYZ || grid.z > kMaxGridYZ)
     return invalid_argument("launch: grid is " + text(grid) + ", expected 1 to 2147483647 x 65535 x 65535 CTAs");
+  if (grid.count() > UINT32_MAX / 2)
+    return invalid_argument("launch: grid has " + std::to_string(grid.count()) + " CTAs, expected at most 2147483647");
   if (cluster.count() == 0 || cluster.count() > kMaxCluster)
     return invalid_argument("launch: cluster is " + text(cluster) + ", expected 1 to 16 CTAs");
   if (entry.required_cluster.x != 0 && !(cluster == entry.required_cluster))
@@ -159,18 +161,24 @@ Result<RunReport> Device::launch(const Module& module, std::string_view entry, c
   return launch_chain({&request, 1});
 }
 
+Status Device::check(const LaunchRequest& request) {
+  if (request.module == nullptr) return invalid_argument("launch: module is null");
+  const Result<EntryInfo> info = request.module->entry(request.entry);
+  if (!info.ok()) return info.status();
+  const Function& entry = *request.module->program().function(info.value().name);
+  const LaunchOptions& options = request.options;
+  Status status = check_block(entry.entry, options.block);
+  if (status.ok()) status = check_grid(entry.entry, options.grid, options.cluster);
+  if (status.ok()) status = check_sizes(entry, options, request.args.bytes().size());
+  return status;
+}
+
 Result<RunReport> Device::launch_chain(std::span<const LaunchRequest> requests) {
   std::vector<Launch> launches(requests.size());
   for (size_t i = 0; i < requests.size(); ++i) {
     const LaunchRequest& request = requests[i];
-    if (request.module == nullptr) return invalid_argument("launch: module is null");
-    const Result<EntryInfo> info = request.module->entry(request.entry);
-    if (!info.ok()) return info.status();
-    const Function& entry = *request.module->program().function(info.value().name);
-    for (const Status& status : {check_block(entry.entry, request.options.block),
-                                 check_grid(entry.entry, request.options.grid, request.options.cluster),
-                                 check_sizes(entry, request.options, request.args.bytes().size())})
-      if (!status.ok()) return status;
+    if (Status status = check(request); !status.ok()) return status;
+    const Function& entry = *request.module->program().function(request.module->entry(request.entry)->name);
     const Result<const Impl::Loaded*> loaded = impl_->load(*request.module);
     if (!loaded.ok()) return loaded.status();
     Launch& launch = launches[i];
@@ -180,10 +188,7 @@ Result<RunReport> Device::launch_chain(std::span<const LaunchRequest> requests) 
     launch.params.assign(request.args.bytes().begin(), request.args.bytes().end());
     launch.uid = ++impl_->launches;
     launch.symbol_values = (*loaded)->addresses;
-    const uint64_t clusters = request.options.grid.count() / request.options.cluster.count();
-    if (clusters > UINT32_MAX / 2)
-      return invalid_argument("launch: grid has " + std::to_string(clusters) + " clusters");
-    launch.clusters = static_cast<uint32_t>(clusters);
+    launch.clusters = static_cast<uint32_t>(request.options.grid.count() / request.options.cluster.count());
   }
   Machine machine(impl_->memory, impl_->schedule, impl_->checks, impl_->trace, impl_->next_cluster_uid);
   RunReport report;
