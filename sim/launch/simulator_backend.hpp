@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <map>
+#include <vector>
+
+#include "cuda/host/launch_backend.hpp"
+#include "sim/ptxsim.hpp"
+
+namespace ptxsim {
+
+/// A simulated device for host code. Launches wait until something asks for their result (a copy, a fill, a free,
+/// synchronize), so that a programmatic one can overlap with the one in front of it on its stream. A report that is not
+/// clean is an error of status code device, with its text.
+class SimulatorBackend : public attend::cuda::LaunchBackend {
+ public:
+  explicit SimulatorBackend(const Schedule& schedule = {}, Checks checks = {}, int multiprocessors = 4);
+
+  attend::cuda::DeviceFacts facts() const override;
+  Result<attend::cuda::ModuleHandle> load_module(std::string_view image, const std::string& name) override;
+  Status unload_module(attend::cuda::ModuleHandle module) override;
+  Result<attend::cuda::KernelHandle> kernel(attend::cuda::ModuleHandle module,
+                                            const std::string& mangled_name) override;
+  Result<attend::cuda::DeviceAddress> symbol(attend::cuda::ModuleHandle module, const std::string& name) override;
+  Result<attend::cuda::DeviceAddress> alloc(size_t bytes, const std::string& name) override;
+  Status free(attend::cuda::DeviceAddress address) override;
+  Status copy_to_device(attend::cuda::DeviceAddress to, std::span<const std::byte> from,
+                        attend::cuda::StreamHandle stream) override;
+  Status copy_to_host(std::span<std::byte> to, attend::cuda::DeviceAddress from,
+                      attend::cuda::StreamHandle stream) override;
+  Status fill(attend::cuda::DeviceAddress to, uint8_t value, size_t bytes, attend::cuda::StreamHandle stream) override;
+  Result<attend::cuda::StreamHandle> create_stream() override;
+  Status destroy_stream(attend::cuda::StreamHandle stream) override;
+  Status launch(attend::cuda::KernelHandle kernel, const attend::cuda::LaunchConfig& config,
+                std::span<const std::byte> params) override;
+  Status synchronize(attend::cuda::StreamHandle stream) override;
+  Result<attend::cuda::TensorMap> encode_tiled(const attend::cuda::TiledDesc& desc) override;
+
+  /// Of each chain of launches that has run, for tests.
+  const std::vector<RunReport>& reports() const { return reports_; }
+  Device& device() { return device_; }
+
+ private:
+  struct Kernel {
+    uint64_t module = 0;
+    EntryInfo entry;
+  };
+  struct Waiting {
+    uint64_t stream = 0;
+    LaunchRequest request;
+  };
+  Result<const Module*> find(attend::cuda::ModuleHandle module) const;
+  /// Runs what waits, of all streams in the order of their launches: one of the orders that a device could choose.
+  Status run_waiting();
+
+  Device device_;
+  int multiprocessors_;
+  std::map<uint64_t, Module> modules_;
+  std::map<uint64_t, Kernel> kernels_;
+  std::map<attend::cuda::DeviceAddress, size_t> blocks_;
+  std::vector<Waiting> waiting_;
+  std::vector<RunReport> reports_;
+  uint64_t next_id_ = 1;
+};
+
+}  // namespace ptxsim
