@@ -17,9 +17,14 @@ void wgmma_exit(Machine& machine, Cta& cta);
 void bulk_exit(Machine& machine, Cta& cta);
 void cp_async_exit(Machine& machine, Cta& cta);
 void mbarrier_exit(Machine& machine, Cta& cta);
+/// H23 where only a part of a warpgroup ran a setmaxnreg.
+void setmaxnreg_exit(Machine& machine, Cta& cta);
 
 /// Appends one line per mbarrier of the CTA that has not completed its phase: address, phase, pending, bytes expected
 /// and landed, where it was initialised; notes H18 when the bytes do not match.
 void mbarrier_deadlock(Machine& machine, Cta& cta, std::string& text);
+/// The same for the CTA's part of a cluster barrier that has begun, and for setmaxnreg.inc (notes H23).
+void cluster_barrier_deadlock(Cta& cta, std::string& text);
+void setmaxnreg_deadlock(Machine& machine, Cta& cta, std::string& text);
 
 }  // namespace ptxsim

@@ -38,7 +38,7 @@ Mbarrier* find(Machine& machine, const MbarrierPlace& place, const Site& issuer)
 
 /// The phase is complete when no arrivals and no bytes are outstanding: all at once the next one begins.
 void settle(Machine& machine, const Cta& cta, Mbarrier& object) {
-  if (object.pending != 0 || object.tx != 0 || object.expected == 0) return;
+  if (object.pending != 0 || object.tx != 0) return;
   const uint32_t uid = cta.cluster->uid;
   object.gathering.generic.see(uid, object.actor, object.tick);
   object.gathering.async_.see(uid, object.actor, object.tick);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/machine/deadlock.hpp"
 
+#include <cstdio>
 #include <string>
 
 #include "sim/isa/hooks.hpp"
@@ -24,7 +25,11 @@ std::string wait_text(const Wait& wait) {
     case Wait::Kind::none: return "can run";
     case Wait::Kind::parked: return "waits for the other lanes of the warp";
     case Wait::Kind::barrier: return "waits at barrier " + value;
-    case Wait::Kind::mbarrier: return "waits for an mbarrier";
+    case Wait::Kind::mbarrier: {
+      char address[24];
+      std::snprintf(address, sizeof address, "0x%llx", static_cast<unsigned long long>(wait.value[0]));
+      return "waits for phase " + std::to_string(wait.value[1]) + " of mbarrier " + address;
+    }
     case Wait::Kind::wgmma_group: return "waits for wgmma groups";
     case Wait::Kind::bulk_group: return "waits for bulk copies";
     case Wait::Kind::cp_async_group: return "waits for cp.async groups";
@@ -93,6 +98,8 @@ Hazard deadlock(Machine& machine, const std::vector<std::unique_ptr<Cluster>>& r
       describe_warps(*cta, hazard.what);
       describe_barriers(*cta, hazard.what);
       mbarrier_deadlock(machine, *cta, hazard.what);
+      cluster_barrier_deadlock(*cta, hazard.what);
+      setmaxnreg_deadlock(machine, *cta, hazard.what);
     }
   }
   for (const AsyncOp* op : machine.async().pending()) hazard.what += "\n  in flight: " + op->describe();
