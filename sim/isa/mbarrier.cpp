@@ -99,12 +99,26 @@ void publish(const Step& s, const MbarrierPlace& place, uint32_t lanes) {
     release(group, object.gathering_cluster);
 }
 
+uint32_t arrivals_of(const Step& s, uint32_t lane) {
+  return has(s.inst, kExpect) || s.inst.operand_count <= 2 ? 1 : s.lanes<uint32_t>(2)[lane];
+}
+
+/// The first of `lanes` whose arrivals the phase in progress still waits for; the others come into a later one.
+uint32_t lanes_of_phase(const Step& s, const Mbarrier& object, uint32_t lanes) {
+  uint32_t together = 0;
+  for (int64_t pending = object.pending; lanes != 0 && (pending > 0 || together == 0); lanes &= lanes - 1) {
+    const uint32_t lane = static_cast<uint32_t>(std::countr_zero(lanes));
+    together |= uint32_t{1} << lane;
+    pending -= arrivals_of(s, lane);
+  }
+  return together;
+}
+
 void arrive_lane(const Step& s, const MbarrierPlace& place, uint32_t lane) {
   Mbarrier& object = mbarrier_at(place);
   const Site site = site_at(s, lane);
   const bool expects = has(s.inst, kExpect);
-  const uint32_t operand = s.inst.operand_count > 2 ? s.lanes<uint32_t>(2)[lane] : 1;
-  const uint32_t count = expects ? 1 : operand;
+  const uint32_t count = arrivals_of(s, lane);
   if (count == 0 || count > kMaxMbarrierCount)
     s.hazard(HazardId::H14, "a count of " + std::to_string(count) + " arrivals, expected 1 to 1048575",
              static_cast<int>(lane));
@@ -112,7 +126,7 @@ void arrive_lane(const Step& s, const MbarrierPlace& place, uint32_t lane) {
   if (has(s.inst, kNoComplete) && object.pending <= count)
     s.hazard(HazardId::H14, "arrive.noComplete completes the phase of " + mbarrier_name(place), static_cast<int>(lane),
              &object.initialised_at);
-  if (expects) mbarrier_expect_tx(s.machine, place, operand, site);
+  if (expects) mbarrier_expect_tx(s.machine, place, s.lanes<uint32_t>(2)[lane], site);
   if (has(s.inst, kDrop)) {
     if (count > object.expected)
       s.hazard(HazardId::H14, "more arrivals are dropped than " + mbarrier_name(place) + " expects",
@@ -127,14 +141,11 @@ Outcome arrive(Step& s) {
     if (place.cta != &s.cta && !s.sink(0))
       s.fault(HazardId::H22, "an arrival at " + mbarrier_name(place) + ", of another CTA, has no state as result",
               std::countr_zero(group));
-    publish(s, place, group);
-    Tick tick = mbarrier_at(place).tick;
     for (uint32_t rest = group; rest != 0;) {
-      arrive_lane(s, place, static_cast<uint32_t>(std::countr_zero(rest)));
-      rest &= rest - 1;
-      // Lanes that are left arrive in the next phase.
-      if (mbarrier_at(place).tick != tick && rest != 0) publish(s, place, rest);
-      tick = mbarrier_at(place).tick;
+      const uint32_t together = lanes_of_phase(s, mbarrier_at(place), rest);
+      publish(s, place, together);
+      for_lanes(together, [&](uint32_t lane) { arrive_lane(s, place, lane); });
+      rest &= ~together;
     }
   });
   return Outcome::next;

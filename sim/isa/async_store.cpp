@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// PTX ISA 9.7.9 "st.async" and 9.7.13 "red.async": each thread's store is an operation of its own, in the generic
+// proxy, that signals an mbarrier of the CTA it writes to.
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "sim/isa/decode.hpp"
+#include "sim/isa/mbarrier.hpp"
+#include "sim/isa/mbarrier_form.hpp"
+#include "sim/machine/async.hpp"
+#include "sim/machine/cta.hpp"
+#include "sim/machine/machine.hpp"
+#include "sim/machine/site.hpp"
+#include "sim/memory/access.hpp"
+
+namespace ptxsim {
+namespace {
+
+using Bytes = std::array<std::byte, 16>;
+using Apply = void (*)(std::byte* to, const Bytes& value, uint32_t bytes);
+
+class AsyncStore : public AsyncOp {
+ public:
+  Machine* machine = nullptr;
+  MbarrierPlace mbarrier;
+  uint32_t offset = 0, bytes = 0;
+  Bytes value{};
+  Apply apply = nullptr;
+  Access access;  ///< as the history keeps it
+
+  void read(uint32_t) override {}
+  void write(uint32_t) override {
+    if (!mbarrier.cta->exited) apply(mbarrier.cta->shared.data() + (offset - kSharedWindow), value, bytes);
+  }
+  void complete() override {
+    if (!mbarrier.cta->exited) {
+      access.event = mbarrier_event(mbarrier);
+      access.in_flight = false;
+      mbarrier.cta->shadow.complete(offset - kSharedWindow, bytes, access);
+    }
+    mbarrier_complete_tx(*machine, mbarrier, bytes, issuer);
+  }
+  std::string describe() const override {
+    return "asynchronous store of " + std::to_string(bytes) + " bytes, line " + std::to_string(issuer.line) + ", to " +
+           mbarrier_name(mbarrier);
+  }
+};
+
+void put(std::byte* to, const Bytes& value, uint32_t bytes) { std::memcpy(to, value.data(), bytes); }
+
+enum class Red { add, min, max, inc, dec, and_, or_, xor_ };
+
+/// PTX ISA "red": inc wraps to 0 behind b, dec wraps to b.
+template <class T, Red op>
+void reduce(std::byte* to, const Bytes& value, uint32_t) {
+  T a, b;
+  std::memcpy(&a, to, sizeof a);
+  std::memcpy(&b, value.data(), sizeof b);
+  if constexpr (op == Red::add) a = static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  if constexpr (op == Red::min) a = std::min(a, b);
+  if constexpr (op == Red::max) a = std::max(a, b);
+  if constexpr (op == Red::inc) a = a >= b ? T{0} : static_cast<T>(a + 1);
+  if constexpr (op == Red::dec) a = a == 0 || a > b ? b : static_cast<T>(a - 1);
+  if constexpr (op == Red::and_) a = a & b;
+  if constexpr (op == Red::or_) a = a | b;
+  if constexpr (op == Red::xor_) a = a ^ b;
+  std::memcpy(to, &a, sizeof a);
+}
+
+/// Inst::detail.
+struct Form {
+  Apply apply = nullptr;
+  bool reduces = false;
+  uint32_t bytes = 0;  ///< of an element
+  int elements = 1;
+  int64_t mbarrier_offset = 0;
+};
+
+/// The write enters the history when it is issued: checked with what the issuer knows, in flight until it is done.
+Access enter_history(Step& s, uint32_t lane, const Form& form, const MbarrierPlace& mbarrier, uint32_t offset,
+                     uint32_t bytes) {
+  Accessor who;
+  Access& access = who.access;
+  access.event = mbarrier_event(mbarrier);
+  access.in_flight = !form.reduces;
+  access.strong = form.reduces;
+  access.scope = Scope::cluster;
+  access.by = {s.cta.cluster->uid, s.cta.rank};
+  access.line = s.inst.line;
+  access.cta = s.cta.index;
+  access.warp = static_cast<int32_t>(s.warp.index);
+  who.clocks = &s.warp.clocks;
+  who.warp = s.warp.actor;
+  who.lanes = uint32_t{1} << lane;
+  who.converged = s.warp.converged;
+  Conflict conflict;
+  if (s.machine.checker().checks().memory_order &&
+      mbarrier.cta->shadow.write(offset - kSharedWindow, bytes, who, &conflict)) {
+    const Access& earlier = conflict.finding.other;
+    Site other;
+    other.line = earlier.line;
+    other.cta = earlier.cta;
+    other.warp = earlier.warp;
+    s.hazard(conflict.id,
+             "an asynchronous store to shared address " + std::to_string(offset) + " of CTA " +
+                 std::to_string(mbarrier.cta->index) + " is not ordered after an access of the same bytes",
+             static_cast<int>(lane), &other);
+  }
+  return access;
+}
+
+/// Operands: the address, the value's elements, the mbarrier's address.
+Outcome run(Step& s) {
+  const auto& form = *static_cast<const Form*>(s.inst.detail);
+  const Space space = mbarrier_space(s.inst);
+  const uint32_t bytes = form.bytes * static_cast<uint32_t>(form.elements);
+  for_lanes(s.mask, [&](uint32_t lane) {
+    const MbarrierPlace mbarrier =
+        mbarrier_of(s, space, s.address(form.elements + 1, lane, form.mbarrier_offset), lane);
+    const Place to = resolve(s, space, s.address(0, lane, s.inst.imm[0]), bytes, lane, bytes);
+    if (to.space != Space::shared || to.cta != mbarrier.cta)
+      s.fault(HazardId::H22, "the destination and the mbarrier are in different CTAs", static_cast<int>(lane));
+    auto op = std::make_unique<AsyncStore>();
+    op->cta = &s.cta;
+    op->machine = &s.machine;
+    op->mbarrier = mbarrier;
+    op->offset = static_cast<uint32_t>(to.offset);
+    op->bytes = bytes;
+    op->apply = form.apply;
+    op->issuer = site_of(*s.cta.launch->program, s.inst, s.cta, static_cast<int>(s.warp.index), static_cast<int>(lane));
+    for (int i = 0; i < form.elements; ++i) {
+      std::byte* element = op->value.data() + static_cast<uint32_t>(i) * form.bytes;
+      const uint64_t value = form.bytes == 8 ? s.lanes<uint64_t>(1 + i)[lane] : s.lanes<uint32_t>(1 + i)[lane];
+      std::memcpy(element, &value, form.bytes);
+    }
+    op->access = enter_history(s, lane, form, mbarrier, op->offset, bytes);
+    if (!form.reduces) std::memset(to.bytes, 0xa5, bytes);
+    s.machine.counts().shared_written_bytes += bytes;
+    s.machine.async().issue(std::move(op), s.machine.now());
+  });
+  return Outcome::next;
+}
+
+Space decode_space(Decode& d) {
+  const Space space =
+      d.one_of({"shared::cluster", "shared", "shared::cta"}) >= 0 ? Space::shared_cluster : Space::generic;
+  d.must_be_one_of({"mbarrier::complete_tx::bytes"});
+  return space;
+}
+
+void decode_operands(Decode& d, Space space, Type type, Form form) {
+  form.bytes = type_bytes(type);
+  mbarrier_address(d, space);
+  if (form.elements == 1)
+    d.in(type);
+  else if (d.in_vector(type) != form.elements)
+    d.invalid("the value does not have as many elements as the modifier says");
+  form.mbarrier_offset = d.address();
+  d.detail(std::make_shared<const Form>(form));
+  d.emit(&run);
+}
+
+template <class T>
+Apply arithmetic(int operation) {
+  return operation == 0 ? &reduce<T, Red::add> : operation == 1 ? &reduce<T, Red::min> : &reduce<T, Red::max>;
+}
+
+Apply reduction(Decode& d, int operation, Type type) {
+  constexpr Apply kOthers[] = {&reduce<uint32_t, Red::inc>, &reduce<uint32_t, Red::dec>, &reduce<uint32_t, Red::and_>,
+                               &reduce<uint32_t, Red::or_>, &reduce<uint32_t, Red::xor_>};
+  const Type needed = operation < 5 ? Type::u32 : Type::b32;
+  if (operation >= 3) {
+    if (type != needed) d.invalid("this operation has type " + std::string(type_name(needed)));
+    return kOthers[operation - 3];
+  }
+  if (type == Type::s32) return arithmetic<int32_t>(operation);
+  if (type_bytes(type) == 4) return arithmetic<uint32_t>(operation);
+  if (operation != 0) d.invalid("64-bit types can only be added");
+  return &reduce<uint64_t, Red::add>;
+}
+
+}  // namespace
+
+/// st.async{.weak}{.shared::cluster}.mbarrier::complete_tx::bytes{.v2|.v4}.type [a], b, [mbar]
+void decode_st_async(Decode& d) {
+  d.flag("weak");
+  const Space space = decode_space(d);
+  Form form;
+  form.apply = &put;
+  const int vector = d.one_of({"v2", "v4"});
+  form.elements = vector < 0 ? 1 : vector == 0 ? 2 : 4;
+  const Type type = d.type({Type::b32, Type::b64, Type::u32, Type::u64, Type::s32, Type::s64, Type::f32, Type::f64});
+  if (type_bytes(type) * static_cast<uint32_t>(form.elements) > 16) d.invalid("a store of more than 16 bytes");
+  decode_operands(d, space, type, form);
+}
+
+/// red.async.relaxed.cluster{.shared::cluster}.mbarrier::complete_tx::bytes.op.type [a], b, [mbar]
+void decode_red_async(Decode& d) {
+  d.must_be_one_of({"relaxed"});
+  d.must_be_one_of({"cluster"});
+  const Space space = decode_space(d);
+  const int operation = d.must_be_one_of({"add", "min", "max", "inc", "dec", "and", "or", "xor"});
+  const Type type = d.type({Type::u32, Type::s32, Type::u64, Type::s64, Type::b32});
+  if (operation < 3 && type == Type::b32) d.invalid("b32 has no arithmetic");
+  Form form;
+  form.reduces = true;
+  form.apply = reduction(d, operation, type);
+  decode_operands(d, space, type, form);
+}
+
+}  // namespace ptxsim
