@@ -103,8 +103,17 @@ class Decode {
   virtual void emit(Handler handler) = 0;
 
   /// "line 12: shl.b8: ...": unsupported (the simulator's limit) or invalid (not PTX).
-  [[noreturn]] virtual void unsupported(const std::string& message) const = 0;
-  [[noreturn]] virtual void invalid(const std::string& message) const = 0;
+  [[noreturn]] void unsupported(const std::string& message) const {
+    throw PtxError{attend::StatusCode::unsupported, line(), opcode_text() + ": " + message};
+  }
+  [[noreturn]] void invalid(const std::string& message) const {
+    throw PtxError{attend::StatusCode::invalid_argument, line(), opcode_text() + ": " + message};
+  }
+
+ protected:
+  /// Of the instruction: its line, and its opcode with all modifiers.
+  virtual int32_t line() const = 0;
+  virtual std::string opcode_text() const = 0;
 };
 
 /// The handler of the operation's width in bytes.

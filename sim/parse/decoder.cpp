@@ -183,12 +183,9 @@ class Decoder final : public Decode {
   }
   void emit(Handler handler) override { inst_.run = handler; }
 
-  [[noreturn]] void unsupported(const std::string& message) const override {
-    throw PtxError{attend::StatusCode::unsupported, inst_.line, dotted() + ": " + message};
-  }
-  [[noreturn]] void invalid(const std::string& message) const override {
-    throw PtxError{attend::StatusCode::invalid_argument, inst_.line, dotted() + ": " + message};
-  }
+ protected:
+  int32_t line() const override { return inst_.line; }
+  std::string opcode_text() const override { return dotted(); }
 
  private:
   struct Register {
