@@ -33,6 +33,7 @@ class Clock {
     uint32_t lanes = 0;
   };
 
+  /// `cluster`, here and below: the one whose actors `own` is about.
   bool knows(uint32_t cluster, const Event& event) const;
   void see(uint32_t cluster, ActorId actor, Tick all);
   void see_lanes(uint32_t cluster, ActorId actor, Tick some, uint32_t lanes);
@@ -41,12 +42,19 @@ class Clock {
   /// Elementwise maximum. Lanes of two partial entries are united at the later tick: never a false alarm, rarely a
   /// missed one.
   void join(uint32_t own_cluster, const Clock& other, uint32_t other_cluster);
-  void clear() { own_.clear(), foreign_.clear(); }
+  /// Elementwise minimum over the actors of the own cluster, which both must have: keeps what both know.
+  void limit(const Clock& other);
+  void clear();
   const std::vector<Entry>& own() const { return own_; }
 
  private:
-  std::vector<Entry> own_;  ///< by ActorId; shorter means zeros
-  std::map<uint32_t, std::shared_ptr<const std::vector<Entry>>> foreign_;
+  using Entries = std::vector<Entry>;
+  void see(ActorId actor, const Entry& entry);
+  void see_foreign(uint32_t cluster, const std::shared_ptr<const Entries>& entries);
+
+  Entries own_;  ///< by ActorId; shorter means zeros
+  std::map<uint32_t, std::shared_ptr<const Entries>> foreign_;
+  uint32_t before_ = 0;  ///< clusters with smaller uids are known whole
 };
 
 /// A sync object's or a warp's two clocks. `async_` is what has been handed to the asynchronous proxy:

@@ -7,9 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "sim/hazard/clock.hpp"
+#include "sim/hazard/history.hpp"
 #include "sim/isa/program.hpp"
 #include "sim/machine/step.hpp"
+#include "sim/memory/sync_object.hpp"
 
 namespace ptxsim {
 
@@ -77,7 +78,9 @@ struct Warp {
   ActorId actor = 0;
   Tick tick = 1;       ///< own time; raised by each release
   Tick converged = 1;  ///< tick of the last point at which all live lanes were synchronised with each other
+  std::vector<LaneGroup> groups;  ///< lanes synchronised with each other since then, though not all
   Clocks clocks;
+  FenceState fences;
   uint64_t instructions = 0;
 
   // wgmma (isa/wgmma.cpp)

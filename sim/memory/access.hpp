@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <span>
 
+#include "sim/hazard/clock.hpp"
 #include "sim/isa/program.hpp"
 #include "sim/machine/step.hpp"
+#include "sim/memory/scope.hpp"
 
 // The one door to memory for instructions: windows, bounds, alignment, initialisation, races, counts.
 namespace ptxsim {
@@ -18,15 +20,14 @@ inline constexpr uint64_t kGenericLocal = uint64_t{1} << 61;
 /// frame's address with kFrameParam.
 inline constexpr uint64_t kGenericParam = uint64_t{1} << 62;
 
-enum class Order : uint8_t { weak, relaxed, acquire, release, acq_rel, is_volatile };
-enum class Scope : uint8_t { cta, cluster, gpu, sys };
-
 /// One warp-wide access: the same number of bytes at an address of each lane.
 struct WarpAccess {
   Space space = Space::generic;
   uint32_t bytes = 4;  ///< per lane: 1, 2, 4, 8, 16 (vectors as a whole)
   Order order = Order::weak;
   Scope scope = Scope::cta;
+  bool non_coherent = false;  ///< ld.global.nc: nobody writes the bytes during the launch
+  bool returns = true;        ///< false for red: what an atomic read is not seen
   uint32_t mask = 0;
   std::array<uint64_t, kLanes> address{};  ///< of the space (32-bit offsets in shared and local), lanes of `mask`
 };
@@ -65,8 +66,10 @@ void atomic(const Step& step, const WarpAccess& access, F&& apply) {
 // before.
 
 /// Notes an asynchronous read of shared memory at its issue (wgmma operands, sources of bulk stores) by stream `event`.
+/// Bulk copies and wgmma work in the asynchronous proxy, cp.async and st.async in the generic one.
 void async_read_shared(const Step& step, Cta& cta, uint32_t offset, uint32_t bytes, const Event& event);
-/// Notes an asynchronous write at its issue: checks, marks the bytes in flight and poisons them.
+/// Notes an asynchronous write at its issue: checks, marks the bytes in flight and poisons them (all ones: not a number
+/// in every format).
 void async_write_shared(const Step& step, Cta& cta, uint32_t offset, uint32_t bytes, const Event& event);
 /// The write has completed; a waiter that acquires `event` may read.
 void async_write_done(Cta& cta, uint32_t offset, uint32_t bytes, const Event& event, int32_t line);
