@@ -13,9 +13,13 @@
 #include "sim/machine/machine.hpp"
 #include "sim/machine/site.hpp"
 #include "sim/memory/access.hpp"
+#include "sim/memory/checks.hpp"
 
 namespace ptxsim {
 namespace {
+
+/// What the destination holds until the store lands.
+constexpr int kPoison = 0xff;
 
 using Bytes = std::array<std::byte, 16>;
 using Apply = void (*)(std::byte* to, const Bytes& value, uint32_t bytes);
@@ -27,18 +31,15 @@ class AsyncStore : public AsyncOp {
   uint32_t offset = 0, bytes = 0;
   Bytes value{};
   Apply apply = nullptr;
-  Access access;  ///< as the history keeps it
+  bool reduces = false;
 
   void read(uint32_t) override {}
   void write(uint32_t) override {
     if (!mbarrier.cta->exited) apply(mbarrier.cta->shared.data() + (offset - kSharedWindow), value, bytes);
   }
   void complete() override {
-    if (!mbarrier.cta->exited) {
-      access.event = mbarrier_event(mbarrier);
-      access.in_flight = false;
-      mbarrier.cta->shadow.complete(offset - kSharedWindow, bytes, access);
-    }
+    if (!mbarrier.cta->exited && !reduces)
+      async_write_done(*mbarrier.cta, offset, bytes, mbarrier_event(mbarrier), issuer.line);
     mbarrier_complete_tx(*machine, mbarrier, bytes, issuer);
   }
   std::string describe() const override {
@@ -77,37 +78,14 @@ struct Form {
   int64_t mbarrier_offset = 0;
 };
 
-/// The write enters the history when it is issued: checked with what the issuer knows, in flight until it is done.
-Access enter_history(Step& s, uint32_t lane, const Form& form, const MbarrierPlace& mbarrier, uint32_t offset,
-                     uint32_t bytes) {
-  Accessor who;
-  Access& access = who.access;
-  access.event = mbarrier_event(mbarrier);
-  access.in_flight = !form.reduces;
-  access.strong = form.reduces;
-  access.scope = Scope::cluster;
-  access.by = {s.cta.cluster->uid, s.cta.rank};
-  access.line = s.inst.line;
-  access.cta = s.cta.index;
-  access.warp = static_cast<int32_t>(s.warp.index);
-  who.clocks = &s.warp.clocks;
-  who.warp = s.warp.actor;
-  who.lanes = uint32_t{1} << lane;
-  who.converged = s.warp.converged;
-  Conflict conflict;
-  if (s.machine.checker().checks().memory_order &&
-      mbarrier.cta->shadow.write(offset - kSharedWindow, bytes, who, &conflict)) {
-    const Access& earlier = conflict.finding.other;
-    Site other;
-    other.line = earlier.line;
-    other.cta = earlier.cta;
-    other.warp = earlier.warp;
-    s.hazard(conflict.id,
-             "an asynchronous store to shared address " + std::to_string(offset) + " of CTA " +
-                 std::to_string(mbarrier.cta->index) + " is not ordered after an access of the same bytes",
-             static_cast<int>(lane), &other);
-  }
-  return access;
+/// The write enters the history when it is issued, checked with what the issuer knows. A store is in flight until it is
+/// done; reductions do not race among themselves.
+void enter_history(Step& s, const Form& form, const MbarrierPlace& mbarrier, uint32_t offset, uint32_t bytes) {
+  Accessor who = async_accessor(s, mbarrier_event(mbarrier));
+  who.access.in_flight = !form.reduces;
+  who.access.strong = form.reduces;
+  who.access.scope = Scope::cluster;
+  check_shared(s, *mbarrier.cta, offset, bytes, who, form.reduces ? Touch::read_write : Touch::write);
 }
 
 /// Operands: the address, the value's elements, the mbarrier's address.
@@ -128,14 +106,17 @@ Outcome run(Step& s) {
     op->offset = static_cast<uint32_t>(to.offset);
     op->bytes = bytes;
     op->apply = form.apply;
+    op->reduces = form.reduces;
     op->issuer = site_of(*s.cta.launch->program, s.inst, s.cta, static_cast<int>(s.warp.index), static_cast<int>(lane));
     for (int i = 0; i < form.elements; ++i) {
       std::byte* element = op->value.data() + static_cast<uint32_t>(i) * form.bytes;
       const uint64_t value = form.bytes == 8 ? s.lanes<uint64_t>(1 + i)[lane] : s.lanes<uint32_t>(1 + i)[lane];
       std::memcpy(element, &value, form.bytes);
     }
-    op->access = enter_history(s, lane, form, mbarrier, op->offset, bytes);
-    if (!form.reduces) std::memset(to.bytes, 0xa5, bytes);
+    Step one = s;
+    one.mask = uint32_t{1} << lane;
+    enter_history(one, form, mbarrier, op->offset, bytes);
+    if (!form.reduces) std::memset(to.bytes, kPoison, bytes);
     s.machine.counts().shared_written_bytes += bytes;
     s.machine.async().issue(std::move(op), s.machine.now());
   });

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "sim/isa/decode.hpp"
+#include "sim/isa/fenced.hpp"
 #include "sim/isa/hooks.hpp"
 #include "sim/machine/cta.hpp"
 #include "sim/machine/machine.hpp"
@@ -104,6 +105,7 @@ Outcome arrive(Step& s) {
   if (s.inst.imm[0] == 0) {
     release(s, cluster.barrier_gathering);
   } else {
+    release_fenced(s, Scope::cluster, cluster.barrier_gathering);
     const Clocks& inits = s.warp.fenced_inits;
     cluster.barrier_gathering.generic.join(cluster.uid, inits.generic, cluster.uid);
     cluster.barrier_gathering.async_.join(cluster.uid, inits.async_, cluster.uid);

@@ -3,9 +3,11 @@
 // pending_count. The waits are in mbarrier_wait.cpp.
 #include "sim/isa/mbarrier.hpp"
 
-#include <cstring>
+#include <algorithm>
+#include <array>
 
 #include "sim/isa/decode.hpp"
+#include "sim/isa/fenced.hpp"
 #include "sim/isa/mbarrier_form.hpp"
 #include "sim/machine/cta.hpp"
 #include "sim/machine/machine.hpp"
@@ -92,11 +94,13 @@ void publish(const Step& s, const MbarrierPlace& place, uint32_t lanes) {
   Step group = s;
   group.mask = lanes;
   Mbarrier& object = mbarrier_at(place);
-  if (has(s.inst, kRelaxed)) return;
-  if (place.cta == &s.cta)
-    release(group, object.gathering);
-  else if (has(s.inst, kClusterScope))
-    release(group, object.gathering_cluster);
+  const bool own = place.cta == &s.cta;
+  if (!own && !has(s.inst, kClusterScope)) return;
+  Clocks& gathering = own ? object.gathering : object.gathering_cluster;
+  if (has(s.inst, kRelaxed))
+    release_fenced(group, own ? Scope::cta : Scope::cluster, gathering);
+  else
+    release(group, gathering);
 }
 
 uint32_t arrivals_of(const Step& s, uint32_t lane) {

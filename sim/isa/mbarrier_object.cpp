@@ -66,10 +66,19 @@ void change_bytes(Machine& machine, const MbarrierPlace& place, Mbarrier& object
   settle(machine, *place.cta, object);
 }
 
-/// Whether the step's warp knows that the init has happened.
+/// Whether lanes of the warp that ran the init have been synchronised with the lane that did.
+bool same_warp_knows(const Step& step, const Mbarrier& object) {
+  if (object.init_warp_tick < step.warp.converged) return true;
+  uint32_t lanes = step.mask;
+  const auto& groups = step.warp.groups;
+  for (auto group = groups.rbegin(); group != groups.rend() && group->tick > object.init_warp_tick; ++group)
+    if ((group->lanes & lanes) != 0) lanes |= group->lanes;
+  return (object.init_lanes & ~lanes) == 0;
+}
+
+/// Whether the step's lane knows that the init has happened.
 bool knows_init(const Step& step, const Mbarrier& object) {
-  if (object.init_warp == step.warp.actor)
-    return (step.mask & ~object.init_lanes) == 0 || object.init_warp_tick < step.warp.converged;
+  if (object.init_warp == step.warp.actor) return same_warp_knows(step, object);
   const uint32_t uid = step.cta.cluster->uid;
   return step.warp.clocks.generic.knows(uid, Event{uid, object.actor, object.init_tick});
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/isa/decode.hpp"
+#include "sim/isa/fenced.hpp"
 #include "sim/isa/mbarrier_form.hpp"
 #include "sim/machine/cta.hpp"
 #include "sim/machine/machine.hpp"
@@ -72,11 +73,16 @@ void look_by_state(const Step& s, const MbarrierPlace& place, uint32_t group, Lo
 void observe(const Step& s, const MbarrierPlace& place, uint32_t lanes) {
   Mbarrier& object = mbarrier_at(place);
   object.observed = std::max(object.observed, object.tick - 1);
-  if (has(s.inst, kRelaxed)) return;
   Step group = s;
   group.mask = lanes;
+  const bool wide = has(s.inst, kClusterScope);
+  if (has(s.inst, kRelaxed)) {
+    acquire_at_fence(group, Scope::cta, object.completed);
+    if (wide) acquire_at_fence(group, Scope::cluster, object.completed_cluster);
+    return;
+  }
   acquire(group, object.completed);
-  if (has(s.inst, kClusterScope)) acquire(group, object.completed_cluster);
+  if (wide) acquire(group, object.completed_cluster);
 }
 
 /// The phase waited for is complete, or the time is up.
