@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // PTX ISA 9.7.12 "Control flow instructions", and trap, brkpt, nanosleep of 9.7.19.
-#include <cstring>
+#include <algorithm>
 
 #include "sim/isa/decode.hpp"
 #include "sim/machine/cta.hpp"
@@ -59,8 +59,19 @@ Outcome brx(Step& s) {
   return Outcome::jumped;
 }
 
-std::byte* local_bytes(Step& s, uint32_t lane, uint32_t address) {
-  return s.cta.local[size_t{s.warp.index} * kLanes + lane].data() + address;
+/// Copies a parameter or result between two frames of the lanes' local memory, and with it which bytes were ever
+/// written.
+void copy_local(Step& s, uint32_t to, uint32_t from, uint64_t bytes) {
+  const auto size = static_cast<ptrdiff_t>(bytes);
+  s.cta.local_written.resize(s.cta.local.size());
+  for_lanes(s.mask, [&](uint32_t lane) {
+    const size_t thread = size_t{s.warp.index} * kLanes + lane;
+    auto& local = s.cta.local[thread];
+    auto& written = s.cta.local_written[thread];
+    written.resize(local.size());
+    std::copy_n(local.begin() + from, size, local.begin() + to);
+    std::copy_n(written.begin() + from, size, written.begin() + to);
+  });
 }
 
 /// Functions that the device's runtime library has, and a simulated kernel may call.
@@ -84,10 +95,8 @@ Outcome call(Step& s) {
   frame->call = &s.inst;
   for (size_t i = 0; i < detail.params.size(); ++i) {
     const Variable& to = callee.params[i];
-    for_lanes(s.mask, [&](uint32_t lane) {
-      std::memcpy(local_bytes(s, lane, frame->local_base + static_cast<uint32_t>(to.offset)),
-                  local_bytes(s, lane, s.split.frame->local_base + detail.params[i]), to.bytes);
-    });
+    copy_local(s, frame->local_base + static_cast<uint32_t>(to.offset), s.split.frame->local_base + detail.params[i],
+               to.bytes);
   }
   Split others = other_lanes(s.split, stay, behind);
   s.split.mask = s.mask;
@@ -113,10 +122,8 @@ Outcome ret(Step& s) {
   const Function& callee = *frame->function;
   for (size_t i = 0; i < detail.results.size(); ++i) {
     const Variable& from = callee.results[i];
-    for_lanes(s.mask, [&](uint32_t lane) {
-      std::memcpy(local_bytes(s, lane, frame->caller->local_base + detail.results[i]),
-                  local_bytes(s, lane, frame->local_base + static_cast<uint32_t>(from.offset)), from.bytes);
-    });
+    copy_local(s, frame->caller->local_base + detail.results[i], frame->local_base + static_cast<uint32_t>(from.offset),
+               from.bytes);
   }
   const uint32_t stay = s.split.mask & ~s.mask;
   Split back;
