@@ -12,6 +12,7 @@
 
 namespace ptxsim {
 
+class Recorder;
 struct Cta;
 
 /// One asynchronous operation between issue and completion: parts (16-byte chunks of a copy; one part for a matrix
@@ -42,7 +43,8 @@ class AsyncOp {
 /// Operations in flight of the resident clusters, and the policy that moves them.
 class AsyncEngine {
  public:
-  AsyncEngine(AsyncPolicy policy, uint64_t seed) : policy_(policy), random_(seed) {}
+  AsyncEngine(AsyncPolicy policy, uint64_t seed, Recorder& recorder)
+      : policy_(policy), random_(seed), recorder_(recorder) {}
   /// Takes over the operation; the eager policy performs it now if it may start.
   void issue(std::unique_ptr<AsyncOp> op, uint64_t now);
   /// Lets operations progress whose time has come. With `idle` (no warp can run) at least one progresses if any can:
@@ -51,19 +53,21 @@ class AsyncEngine {
   bool empty() const { return ops_.empty(); }
   std::vector<const AsyncOp*> pending() const;
   /// The CTA is about to go: its operations finish, those that can never start are dropped.
-  void end(const Cta& cta);
+  void end(const Cta& cta, uint64_t now);
 
  private:
+  static constexpr size_t kNoSpan = SIZE_MAX;
   struct Pending {
     std::unique_ptr<AsyncOp> op;
     uint64_t due = 0;
-    bool started = false;  ///< `split`: the parts that are read early have been
-    std::vector<uint8_t> read, written;
+    size_t span = kNoSpan;               ///< of the timeline
+    std::vector<uint8_t> read, written;  ///< by part
   };
-  bool finish(size_t index);
-  bool step_split(Pending& pending);
+  void finish(size_t index, uint64_t now);
+  void advance(Pending& pending);
   AsyncPolicy policy_;
   std::mt19937_64 random_;
+  Recorder& recorder_;
   std::deque<Pending> ops_;
 };
 

@@ -36,8 +36,8 @@ struct Cta {
   std::array<uint32_t, 3> id{};
   std::vector<std::byte> shared;  ///< index 0 is the window's address kSharedWindow
   SharedShadow shadow;
-  SyncObjects sync_objects;  ///< by address in the window: flags in shared memory
-  std::vector<std::vector<std::byte>> local;  ///< by thread, grown by calls
+  SyncObjects sync_objects;                         ///< by address in the window: flags in shared memory
+  std::vector<std::vector<std::byte>> local;        ///< by thread, grown by calls
   std::vector<std::vector<uint8_t>> local_written;  ///< by thread and byte, grown when needed
   std::vector<Warp> warps;
   std::array<NamedBarrier, 16> barriers;

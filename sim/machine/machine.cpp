@@ -138,7 +138,7 @@ bool Machine::Impl::retire(Launch& launch, Cluster& cluster) {
     machine.event();
   }
   if (!done) return false;
-  for (auto& cta : cluster.ctas) machine.async_.end(*cta);
+  for (auto& cta : cluster.ctas) machine.async_.end(*cta, machine.now_);
   --launch.running_clusters;
   if (launch.running_clusters == 0 && launch.next_cluster == launch.clusters) {
     launch.ended = true;
@@ -197,8 +197,8 @@ Machine::Machine(DeviceMemory& memory, const Schedule& schedule, const Checks& c
       memory_(memory),
       schedule_(schedule),
       checker_(checks, schedule.text()),
-      async_(schedule.async, schedule.seed),
       recorder_(trace),
+      async_(schedule.async, schedule.seed, recorder_),
       random_(schedule.seed * 0x9e3779b97f4a7c15u + 1),
       next_cluster_uid_(first_cluster_uid) {}
 

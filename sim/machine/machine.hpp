@@ -88,8 +88,8 @@ class Machine {
   DeviceMemory& memory_;
   Schedule schedule_;
   Checker checker_;
-  AsyncEngine async_;
   Recorder recorder_;
+  AsyncEngine async_;
   RunCounts counts_;
   std::array<uint64_t, kIsaClasses> class_counts_{};
   std::mt19937_64 random_;

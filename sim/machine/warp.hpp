@@ -76,8 +76,8 @@ struct Warp {
   uint32_t live = kAllLanes;  ///< lanes that exist and have not exited
   std::vector<Split> splits;
   ActorId actor = 0;
-  Tick tick = 1;       ///< own time; raised by each release
-  Tick converged = 1;  ///< tick of the last point at which all live lanes were synchronised with each other
+  Tick tick = 1;                  ///< own time; raised by each release
+  Tick converged = 1;             ///< tick of the last point at which all live lanes were synchronised with each other
   std::vector<LaneGroup> groups;  ///< lanes synchronised with each other since then, though not all
   Clocks clocks;
   FenceState fences;
