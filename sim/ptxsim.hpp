@@ -152,20 +152,17 @@ class Arguments {
   template <class T>
   Arguments& add(const T& value) {
     static_assert(std::is_trivially_copyable_v<T>);
-    align(alignof(T));
-    const auto* bytes = reinterpret_cast<const std::byte*>(&value);
-    bytes_.insert(bytes_.end(), bytes, bytes + sizeof(T));
-    return *this;
+    return add_bytes(std::as_bytes(std::span(&value, 1)), alignof(T));
   }
   Arguments& add_bytes(std::span<const std::byte> bytes, uint32_t alignment) {
-    align(alignment);
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    const size_t at = (bytes_.size() + alignment - 1) / alignment * alignment;
+    bytes_.resize(at + bytes.size());
+    std::memcpy(bytes_.data() + at, bytes.data(), bytes.size());
     return *this;
   }
   std::span<const std::byte> bytes() const { return bytes_; }
 
  private:
-  void align(size_t alignment) { bytes_.resize((bytes_.size() + alignment - 1) / alignment * alignment); }
   std::vector<std::byte> bytes_;
 };
 template <class... T>
