@@ -2,6 +2,7 @@
 #pragma once
 #include <attend/status.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -157,7 +158,7 @@ class Arguments {
   Arguments& add_bytes(std::span<const std::byte> bytes, uint32_t alignment) {
     const size_t at = (bytes_.size() + alignment - 1) / alignment * alignment;
     bytes_.resize(at + bytes.size());
-    std::memcpy(bytes_.data() + at, bytes.data(), bytes.size());
+    std::copy(bytes.begin(), bytes.end(), bytes_.begin() + static_cast<ptrdiff_t>(at));
     return *this;
   }
   std::span<const std::byte> bytes() const { return bytes_; }
