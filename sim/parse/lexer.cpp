@@ -122,6 +122,17 @@ void Lexer::advance() {
     fail("unknown character " + quoted(token_.text));
 }
 
+/// Whether "e10" or "e-10" begins at `end`.
+bool Lexer::has_exponent(size_t end) const {
+  const bool sign = at(end + 1) == '+' || at(end + 1) == '-';
+  return (at(end) | 0x20) == 'e' && is_digit(at(end + (sign ? 2 : 1)));
+}
+
+/// Whether a decimal point is there and no modifier.
+bool Lexer::ends_with_point(size_t end) const {
+  return at(end) == '.' && (!starts_name(at(end + 1)) || has_exponent(end + 1));
+}
+
 /// Decimal, hexadecimal, octal and binary integers, 0f and 0d bit patterns, decimal reals (PTX ISA 4.5 "Constants").
 void Lexer::number() {
   const char marker = at(place_) == '0' ? static_cast<char>(at(place_ + 1) | 0x20) : '\0';
@@ -146,11 +157,7 @@ void Lexer::number() {
       end = digits_until(first);
     } else {
       for (end = first; is_digit(at(end));) ++end;
-      const char behind = at(end);
-      const bool exponent =
-          (behind | 0x20) == 'e' &&
-          (is_digit(at(end + 1)) || ((at(end + 1) == '+' || at(end + 1) == '-') && is_digit(at(end + 2))));
-      if (base == 10 && (exponent || (behind == '.' && !starts_name(at(end + 1))))) return decimal(end);
+      if (base == 10 && (has_exponent(end) || ends_with_point(end))) return decimal(end);
       if (base == 10 && at(first) == '0') base = 8;
     }
     const auto [stop, error] = std::from_chars(text_.data() + first, text_.data() + end, token_.value, base);

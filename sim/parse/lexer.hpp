@@ -49,6 +49,8 @@ class Lexer {
   void skip_blank();
   void number();
   void decimal(size_t end);
+  bool has_exponent(size_t end) const;
+  bool ends_with_point(size_t end) const;
   char at(size_t index) const { return index < text_.size() ? text_[index] : '\0'; }
   void finish(Token::Kind kind, size_t end);
 

@@ -62,8 +62,8 @@ class Parser {
       do module_.target.push_back(lexer_.name("a target"));
       while (lexer_.accept(","));
     } else if (lexer_.accept(".address_size")) {
+      if (!lexer_.peek().is("64")) unsupported("addresses of other than 64 bits");
       module_.address_size = parse_u32(lexer_, "an address size");
-      if (*module_.address_size != 64) unsupported("addresses of 32 bits");
     } else if (lexer_.peek().is(".file")) {
       file();
     } else if (lexer_.accept(".section")) {

@@ -58,6 +58,8 @@ constexpr std::array kSpecials = {
     SpecialRow{"%reserved_smem_offset_begin", 4, false},
     SpecialRow{"%reserved_smem_offset_end", 4, false},
     SpecialRow{"%reserved_smem_offset_cap", 4, false},
+    SpecialRow{"%reserved_smem_offset_0", 4, false},
+    SpecialRow{"%reserved_smem_offset_1", 4, false},
     SpecialRow{"%current_graph_exec", 8, false},
 };
 
