@@ -2,100 +2,167 @@
 #include "sim/machine/async.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "sim/trace/trace.hpp"
 
 namespace ptxsim {
 namespace {
 
-/// Delays are drawn between nothing and this many warp instructions, short and long ones equally often.
-constexpr uint32_t kLongestDelayLog2 = 12;
-
-uint64_t draw_delay(std::mt19937_64& random) {
-  const uint64_t range = uint64_t{1} << (random() % (kLongestDelayLog2 + 1));
-  return random() % range;
-}
+constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
+/// Delays are below 2^kDelayBits warp instructions: longer than a tile's work.
+constexpr uint64_t kDelayBits = 13;
 
 }  // namespace
 
+/// Of any order of magnitude with the same probability.
+uint64_t AsyncEngine::delay() {
+  const uint64_t magnitude = random_() % kDelayBits;
+  return random_() % (uint64_t{1} << magnitude);
+}
+
 void AsyncEngine::issue(std::unique_ptr<AsyncOp> op, uint64_t now) {
+  op->issued_at = now;
   Pending pending;
   pending.op = std::move(op);
   if (recorder_.timeline(pending.op->issuer.cta)) pending.span = recorder_.begin_flight(*pending.op, now);
-  pending.due = policy_ == AsyncPolicy::latest ? UINT64_MAX : now;
-  if (policy_ == AsyncPolicy::random || policy_ == AsyncPolicy::split) pending.due += draw_delay(random_);
-  pending.read.assign(pending.op->parts(), 0);
-  pending.written.assign(pending.op->parts(), 0);
+  switch (policy_) {
+    case AsyncPolicy::eager: pending.read_due = pending.write_due = now; break;
+    case AsyncPolicy::random:
+      pending.read_due = now + delay();
+      pending.write_due = pending.read_due + delay();
+      break;
+    case AsyncPolicy::latest: pending.read_due = pending.write_due = kNever; break;
+    case AsyncPolicy::split:
+      pending.read_due = now;
+      pending.write_due = now + delay();
+      break;
+  }
+  next_look_ = std::min(next_look_, pending.read_due);
   ops_.push_back(std::move(pending));
-  if (policy_ == AsyncPolicy::eager) pump(now, false);
+  if (policy_ == AsyncPolicy::eager) step(ops_.size() - 1, now);
 }
 
-/// Does what is left of the operation and lets it go.
+/// `split`: some, all or none of the parts are read at once; the writes have an order of their own.
+void AsyncEngine::start(Pending& pending) {
+  pending.started = true;
+  if (policy_ != AsyncPolicy::split) return;
+  const uint32_t parts = pending.op->parts();
+  pending.read.assign(parts, 0);
+  pending.order.resize(parts);
+  for (uint32_t part = 0; part < parts; ++part) pending.order[part] = part;
+  std::shuffle(pending.order.begin(), pending.order.end(), random_);
+  const uint64_t how_many = random_() % 3;
+  uint64_t coins = 0;
+  for (uint32_t part = 0; part < parts; ++part) {
+    if (part % 64 == 0) coins = how_many == 0 ? 0 : how_many == 1 ? random_() : ~uint64_t{0};
+    if ((coins >> part % 64 & 1) == 0) continue;
+    pending.op->read(part);
+    pending.read[part] = 1;
+  }
+}
+
+void AsyncEngine::read_rest(Pending& pending) {
+  if (pending.read_all) return;
+  const uint32_t parts = pending.op->parts();
+  for (uint32_t part = 0; part < parts; ++part)
+    if (pending.read.empty() || pending.read[part] == 0) pending.op->read(part);
+  pending.read_all = true;
+}
+
+void AsyncEngine::write_some(Pending& pending, size_t parts) {
+  const size_t end = std::min(pending.order.size(), pending.written + parts);
+  for (; pending.written < end; ++pending.written) {
+    const uint32_t part = pending.order[pending.written];
+    if (!pending.read_all && pending.read[part] == 0) {
+      pending.op->read(part);
+      pending.read[part] = 1;
+    }
+    pending.op->write(part);
+  }
+}
+
 void AsyncEngine::finish(size_t index, uint64_t now) {
   Pending pending = std::move(ops_[index]);
   ops_.erase(ops_.begin() + static_cast<ptrdiff_t>(index));
-  const uint32_t parts = static_cast<uint32_t>(pending.read.size());
-  for (uint32_t part = 0; part < parts; ++part) {
-    if (pending.read[part] == 0) pending.op->read(part);
-    if (pending.written[part] == 0) pending.op->write(part);
+  if (!pending.started) start(pending);
+  read_rest(pending);
+  if (policy_ == AsyncPolicy::split) {
+    write_some(pending, pending.order.size());
+  } else {
+    const uint32_t parts = pending.op->parts();
+    for (uint32_t part = 0; part < parts; ++part) pending.op->write(part);
   }
   pending.op->complete();
   if (pending.span != kNoSpan) recorder_.close(pending.span, now);
 }
 
-/// Before its time, a split operation reads some parts and writes some of those it has read.
-void AsyncEngine::advance(Pending& pending) {
-  const uint32_t parts = static_cast<uint32_t>(pending.read.size());
-  for (uint32_t count = static_cast<uint32_t>(random_() % 8); count > 0; --count) {
-    const uint32_t part = static_cast<uint32_t>(random_() % parts);
-    if (pending.read[part] == 0) {
-      pending.op->read(part);
-      pending.read[part] = 1;
-    } else if (pending.written[part] == 0) {
-      pending.op->write(part);
-      pending.written[part] = 1;
-    }
+/// What is due happens; true when the operation is complete and gone.
+bool AsyncEngine::step(size_t index, uint64_t now) {
+  Pending& pending = ops_[index];
+  if (now < pending.read_due || !may_progress(pending)) return false;
+  if (!pending.started) start(pending);
+  if (now >= pending.write_due) {
+    finish(index, now);
+    return true;
   }
+  if (policy_ == AsyncPolicy::split) {
+    if (random_() % 2 == 0) write_some(pending, 1 + random_() % (pending.order.size() / 4 + 1));
+  } else {
+    read_rest(pending);
+  }
+  return false;
 }
 
 bool AsyncEngine::pump(uint64_t now, bool idle) {
-  bool any = false;
-  // An operation that finishes may let one behind it start: each round looks at all of them again.
-  for (size_t i = 0; i < ops_.size();) {
-    if (ops_[i].op->may_start() && ops_[i].due <= now) {
-      finish(i, now);
-      any = true;
-      i = 0;
-    } else {
-      ++i;
+  if (!idle) {
+    if (policy_ == AsyncPolicy::latest || ops_.empty() || now < next_look_) return false;
+    next_look_ = kNever;
+    bool any = false;
+    for (size_t i = 0; i < ops_.size();) {
+      if (step(i, now)) {
+        any = true;
+        continue;
+      }
+      // One that must not start yet, or goes on in pieces, is due at once.
+      next_look_ = std::min(next_look_, std::max(ops_[i++].due(), now));
     }
+    return any;
   }
-  if (policy_ == AsyncPolicy::split && !idle)
-    for (Pending& pending : ops_)
-      if (pending.op->may_start() && !pending.read.empty()) advance(pending);
-  if (!idle || any) return any;
-  // Nothing else can run: one operation that can start is next, whatever its time.
-  std::vector<size_t> ready;
-  for (size_t i = 0; i < ops_.size(); ++i)
-    if (ops_[i].op->may_start()) ready.push_back(i);
-  if (ready.empty()) return false;
-  finish(ready[random_() % ready.size()], now);
+  size_t chosen = ops_.size(), candidates = 0;
+  for (size_t i = 0; i < ops_.size(); ++i) {
+    if (!may_progress(ops_[i])) continue;
+    ++candidates;
+    const bool take = policy_ == AsyncPolicy::random ? chosen == ops_.size() || ops_[i].due() < ops_[chosen].due()
+                                                     : random_() % candidates == 0;
+    if (take) chosen = i;
+  }
+  if (candidates == 0) return false;
+  // First the reads alone; the writes when that has not let anyone go on.
+  Pending& pending = ops_[chosen];
+  if (!pending.started) start(pending);
+  if (!pending.read_all && pending.op->parts() != 0)
+    read_rest(pending);
+  else
+    finish(chosen, now);
   return true;
 }
 
 std::vector<const AsyncOp*> AsyncEngine::pending() const {
   std::vector<const AsyncOp*> out;
-  for (const Pending& pending : ops_) out.push_back(pending.op.get());
+  for (const Pending& each : ops_) out.push_back(each.op.get());
   return out;
 }
 
 void AsyncEngine::end(const Cta& cta, uint64_t now) {
   const auto own = [&](const Pending& pending) { return pending.op->cta == &cta; };
-  for (;;) {
-    const auto next =
-        std::find_if(ops_.begin(), ops_.end(), [&](const Pending& p) { return own(p) && p.op->may_start(); });
-    if (next == ops_.end()) break;
-    finish(static_cast<size_t>(next - ops_.begin()), now);
+  for (size_t i = 0; i < ops_.size();) {
+    if (own(ops_[i]) && may_progress(ops_[i])) {
+      finish(i, now);
+      i = 0;  // its end may let others start
+    } else {
+      ++i;
+    }
   }
   std::erase_if(ops_, own);
 }

@@ -59,16 +59,28 @@ class AsyncEngine {
   static constexpr size_t kNoSpan = SIZE_MAX;
   struct Pending {
     std::unique_ptr<AsyncOp> op;
-    uint64_t due = 0;
-    size_t span = kNoSpan;               ///< of the timeline
-    std::vector<uint8_t> read, written;  ///< by part
+    uint64_t read_due = 0, write_due = 0;
+    size_t span = kNoSpan;  ///< of the timeline
+    bool started = false;
+    bool read_all = false;
+    std::vector<uint8_t> read;    ///< `split`: parts read so far
+    std::vector<uint32_t> order;  ///< `split`: of the writes
+    size_t written = 0;           ///< of `order`
+    uint64_t due() const { return read_all ? write_due : read_due; }
   };
+  bool may_progress(const Pending& pending) const { return pending.started || pending.op->may_start(); }
+  uint64_t delay();
+  void start(Pending& pending);
+  void read_rest(Pending& pending);
+  /// Writes `parts` more, and reads those before that have not been.
+  void write_some(Pending& pending, size_t parts);
   void finish(size_t index, uint64_t now);
-  void advance(Pending& pending);
+  bool step(size_t index, uint64_t now);
   AsyncPolicy policy_;
   std::mt19937_64 random_;
   Recorder& recorder_;
   std::deque<Pending> ops_;
+  uint64_t next_look_ = 0;  ///< nothing is due before
 };
 
 }  // namespace ptxsim
