@@ -21,8 +21,8 @@ void add_lanewise(Random& random, std::vector<Vector>& out, const std::string& n
                   const Lanewise& shape) {
   std::string body;
   const std::string in_bytes = std::to_string(4 * shape.inputs), out_bytes = std::to_string(4 * shape.outputs);
-  body += "  mul.wide.u32 %l0, %tid, " + in_bytes + ";\n  add.s64 %in, %in, %l0;\n";
-  body += "  mul.wide.u32 %l0, %tid, " + out_bytes + ";\n  add.s64 %out, %out, %l0;\n";
+  body += "  mul.wide.u32 %l0, %thread, " + in_bytes + ";\n  add.s64 %in, %in, %l0;\n";
+  body += "  mul.wide.u32 %l0, %thread, " + out_bytes + ";\n  add.s64 %out, %out, %l0;\n";
   for (int i = 0; i < shape.inputs; ++i) {
     const std::string n = std::to_string(i);
     body += "  ld.global.b32 %a" + n + ", [%in+" + std::to_string(4 * i) + "];\n  mov.b32 %f" + n + ", %a" + n + ";\n";
@@ -197,14 +197,14 @@ std::string kernel_text(const std::string& shared, const std::string& body, bool
 .target sm_90a
 .address_size 64
 .visible .entry k(.param .u64 k_out, .param .u64 k_in)") +
-         (has_map ? ", .param .align 64 .b8 k_map[128]" : "") + ")\n{\n" + shared + R"(  .reg .b32 %a<8>, %d<8>, %tid;
+         (has_map ? ", .param .align 64 .b8 k_map[128]" : "") + ")\n{\n" + shared + R"(  .reg .b32 %a<8>, %d<8>, %thread;
   .reg .f32 %f<8>;
   .reg .b16 %h<8>;
   .reg .b64 %l<8>, %out, %in;
   .reg .pred %p<8>;
   ld.param.u64 %out, [k_out];
   ld.param.u64 %in, [k_in];
-  mov.u32 %tid, %tid.x;
+  mov.u32 %thread, %tid.x;
 )" + body +
          "  ret;\n}\n";
 }

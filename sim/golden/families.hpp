@@ -18,7 +18,7 @@ struct Family {
 };
 
 /// An entry `k(u64 out, u64 in)`, or `k(u64 out, u64 in, CUtensorMap map)`, of `threads` threads: registers %a0.. %d0..
-/// (b32), %f0.. (f32), %h0.. (b16), %l0.. (b64), %p0.. and %tid, %out, %in are declared; `body` ends before ret.
+/// (b32), %f0.. (f32), %h0.. (b16), %l0.. (b64), %p0.. and %thread, %out, %in are declared; `body` ends before ret.
 std::string kernel_text(const std::string& shared, const std::string& body, bool has_map = false);
 /// `count` words drawn from the edges of f32 (zeros, infinities, NaN, subnormals, ties) and between.
 std::vector<std::byte> float_words(Random& random, size_t count);

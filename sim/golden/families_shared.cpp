@@ -22,7 +22,7 @@ Vector one_warp(std::string name, std::string ptx, std::vector<std::byte> in, si
 /// %a7: the 16-byte row of shared memory that this lane addresses, in an order that is no identity.
 std::string row_address(Random& random) {
   const std::string turn = std::to_string(random() % 32);
-  return "  xor.b32 %a7, %tid, " + turn + ";\n  shl.b32 %a7, %a7, 4;\n  mov.u32 %a6, tile;\n  add.s32 %a7, %a7, %a6;\n";
+  return "  xor.b32 %a7, %thread, " + turn + ";\n  shl.b32 %a7, %a7, 4;\n  mov.u32 %a6, tile;\n  add.s32 %a7, %a7, %a6;\n";
 }
 
 }  // namespace
@@ -32,11 +32,11 @@ void make_ldmatrix(Random& random, std::vector<Vector>& out) {
   const std::string opcode =
       "ldmatrix.sync.aligned.m8n8.x" + std::to_string(count) + pick(random, {"", ".trans"}) + ".shared.b16";
   std::string body =
-      "  mul.wide.u32 %l0, %tid, 16;\n  add.s64 %in, %in, %l0;\n  ld.global.v4.b32 {%a0, %a1, %a2, %a3}, [%in];\n"
-      "  shl.b32 %a4, %tid, 4;\n  mov.u32 %a5, tile;\n  add.s32 %a4, %a4, %a5;\n"
+      "  mul.wide.u32 %l0, %thread, 16;\n  add.s64 %in, %in, %l0;\n  ld.global.v4.b32 {%a0, %a1, %a2, %a3}, [%in];\n"
+      "  shl.b32 %a4, %thread, 4;\n  mov.u32 %a5, tile;\n  add.s32 %a4, %a4, %a5;\n"
       "  st.shared.v4.b32 [%a4], {%a0, %a1, %a2, %a3};\n  bar.sync 0;\n" +
       row_address(random) + "  " + opcode + " " + registers("d", count) + ", [%a7];\n";
-  body += "  mul.wide.u32 %l0, %tid, " + std::to_string(4 * count) + ";\n  add.s64 %out, %out, %l0;\n";
+  body += "  mul.wide.u32 %l0, %thread, " + std::to_string(4 * count) + ";\n  add.s64 %out, %out, %l0;\n";
   for (int i = 0; i < count; ++i)
     body += "  st.global.b32 [%out+" + std::to_string(4 * i) + "], %d" + std::to_string(i) + ";\n";
   out.push_back(one_warp(opcode, kernel_text("  .shared .align 16 .b8 tile[512];\n", body), any_words(random, 128),
@@ -49,8 +49,8 @@ void make_stmatrix(Random& random, std::vector<Vector>& out) {
       "stmatrix.sync.aligned.m8n8.x" + std::to_string(count) + pick(random, {"", ".trans"}) + ".shared.b16";
   // What no matrix covers stays as it was set before.
   const std::string body =
-      "  mul.wide.u32 %l0, %tid, 16;\n  add.s64 %in, %in, %l0;\n  ld.global.v4.b32 {%a0, %a1, %a2, %a3}, [%in];\n"
-      "  shl.b32 %a4, %tid, 4;\n  mov.u32 %a5, tile;\n  add.s32 %a4, %a4, %a5;\n  mov.u32 %d0, 0;\n"
+      "  mul.wide.u32 %l0, %thread, 16;\n  add.s64 %in, %in, %l0;\n  ld.global.v4.b32 {%a0, %a1, %a2, %a3}, [%in];\n"
+      "  shl.b32 %a4, %thread, 4;\n  mov.u32 %a5, tile;\n  add.s32 %a4, %a4, %a5;\n  mov.u32 %d0, 0;\n"
       "  st.shared.v4.b32 [%a4], {%d0, %d0, %d0, %d0};\n  bar.sync 0;\n" +
       row_address(random) + "  " + opcode + " [%a7], " + registers("a", count) +
       ";\n  bar.sync 0;\n  ld.shared.v4.b32 {%d0, %d1, %d2, %d3}, [%a4];\n  add.s64 %out, %out, %l0;\n"
@@ -63,7 +63,7 @@ void make_stmatrix(Random& random, std::vector<Vector>& out) {
 void make_mbarrier(Random& random, std::vector<Vector>& out) {
   const uint32_t expected = 1 + static_cast<uint32_t>(random() % 3);
   std::string body =
-      "  setp.ne.u32 %p0, %tid, 0;\n  @%p0 bra done;\n  mov.u32 %a0, bar;\n  mbarrier.init.shared.b64 [%a0], " +
+      "  setp.ne.u32 %p0, %thread, 0;\n  @%p0 bra done;\n  mov.u32 %a0, bar;\n  mbarrier.init.shared.b64 [%a0], " +
       std::to_string(expected) + ";\n";
   uint32_t pending = expected;
   int bytes = 0;
@@ -128,7 +128,7 @@ void make_tensor_copy(Random& random, std::vector<Vector>& out) {
   const std::string size = std::to_string(box_bytes);
   const std::string rank = std::to_string(desc.rank);
   const std::string body =
-      "  mov.u32 %a0, bar;\n  mov.u32 %a1, tile;\n  setp.ne.u32 %p0, %tid, 0;\n  @%p0 bra wait;\n"
+      "  mov.u32 %a0, bar;\n  mov.u32 %a1, tile;\n  setp.ne.u32 %p0, %thread, 0;\n  @%p0 bra wait;\n"
       "  mbarrier.init.shared.b64 [%a0], 1;\n  fence.mbarrier_init.release.cluster;\n"
       "  mbarrier.arrive.expect_tx.shared.b64 %l1, [%a0], " +
       size +
@@ -137,7 +137,7 @@ void make_tensor_copy(Random& random, std::vector<Vector>& out) {
       "  cp.async.bulk.tensor." +
       rank + "d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%a1], [%l2, {" + coordinates +
       "}], [%a0];\nwait:\n  bar.sync 0;\nagain:\n  mbarrier.try_wait.parity.shared.b64 %p1, [%a0], 0;\n"
-      "  @!%p1 bra again;\n  shl.b32 %a2, %tid, 2;\n  setp.ge.u32 %p2, %a2, " +
+      "  @!%p1 bra again;\n  shl.b32 %a2, %thread, 2;\n  setp.ge.u32 %p2, %a2, " +
       size +
       ";\n  @%p2 bra done;\nnext:\n"
       "  add.s32 %a3, %a1, %a2;\n  ld.shared.b32 %d0, [%a3];\n  cvt.u64.u32 %l3, %a2;\n  add.s64 %l3, %out, %l3;\n"

@@ -117,14 +117,14 @@ void make_wgmma(Random& random, std::vector<Vector>& out) {
     const std::string body =
         "  .reg .b32 %r<" + std::to_string(results) +
         ">, %base;\n"
-        "  mov.u32 %base, tile;\n  mov.u32 %a0, %tid;\nfill:\n  rem.u32 %a1, %a0, " +
+        "  mov.u32 %base, tile;\n  mov.u32 %a0, %thread;\nfill:\n  rem.u32 %a1, %a0, " +
         std::to_string(kPatternWords) +
         ";\n  mul.wide.u32 %l0, %a1, 4;\n  add.s64 %l0, %in, %l0;\n  ld.global.b32 %a2, [%l0];\n  shl.b32 %a3, %a0, "
         "2;\n"
         "  add.s32 %a3, %a3, %base;\n  st.shared.b32 [%a3], %a2;\n  add.s32 %a0, %a0, 128;\n  setp.lt.u32 %p0, %a0, " +
         shared_words +
         ";\n  @%p0 bra fill;\n"
-        "  and.b32 %a4, %tid, 127;\n  shl.b32 %a4, %a4, 4;\n  add.s32 %a4, %a4, %base;\n  fence.proxy.async;\n"
+        "  and.b32 %a4, %thread, 127;\n  shl.b32 %a4, %a4, 4;\n  add.s32 %a4, %a4, %base;\n  fence.proxy.async;\n"
         "  bar.sync 0;\n  ld.shared.v4.b32 {%a0, %a1, %a2, %a3}, [%a4];\n"
         "  cvt.u64.u32 %l1, %base;\n  add.s64 %l2, %l1, " +
         std::to_string(a.start) +
@@ -134,7 +134,7 @@ void make_wgmma(Random& random, std::vector<Vector>& out) {
         ";\n  shr.u64 %l3, %l3, 4;\n  or.b64 %l3, %l3, " + hex(b.bits()) + ";\n" + zeros +
         "  setp.ne.u32 %p1, 0, 0;\n  wgmma.fence.sync.aligned;\n  " + opcode + " {" + d + "}, " +
         (a_in_registers ? "{%a0, %a1, %a2, %a3}" : "%l2") + ", %l3" + flags +
-        ";\n  wgmma.commit_group.sync.aligned;\n  wgmma.wait_group.sync.aligned 0;\n  mul.wide.u32 %l0, %tid, " +
+        ";\n  wgmma.commit_group.sync.aligned;\n  wgmma.wait_group.sync.aligned 0;\n  mul.wide.u32 %l0, %thread, " +
         std::to_string(4 * results) + ";\n  add.s64 %out, %out, %l0;\n" + stores;
     Vector vector;
     const auto describe = [](const Descriptor& desc, bool mn) {

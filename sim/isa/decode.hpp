@@ -82,6 +82,8 @@ class Decode {
   virtual bool next_is_address() const = 0;
   virtual bool next_is_vector() const = 0;
   virtual bool next_is_sink() const = 0;
+  /// `p` or `!p`.
+  virtual bool next_is_predicate() const = 0;
   /// Parts of the next operand's brace list; 0 when it is not one.
   virtual int next_vector_size() const = 0;
   /// Bytes of the register (its declaration) that is the operand at `index` of the flattened list: what `wider` let in.

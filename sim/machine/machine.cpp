@@ -108,9 +108,9 @@ void Machine::Impl::start_warp(Launch& launch, Cta& cta, uint32_t index) {
   split.pc = launch.entry->first_pc;
   split.frame = new_frame(machine, cta, index, *launch.entry, nullptr);
   warp.splits.push_back(std::move(split));
-  // Grids before this one have ended and are visible; of a prerequisite that still runs nothing is, until
-  // griddepcontrol.wait.
-  const bool apart = launch.prerequisite != nullptr && !launch.prerequisite->ended;
+  // Grids before this one have ended and are visible. Of a prerequisite nothing is until griddepcontrol.wait, also
+  // when it happens to have ended.
+  const bool apart = launch.prerequisite != nullptr;
   warp.clocks.generic.see_before(apart ? launch.prerequisite->first_cluster_uid : launch.first_cluster_uid);
   warp.clocks.async_.see_before(apart ? launch.prerequisite->first_cluster_uid : launch.first_cluster_uid);
 }

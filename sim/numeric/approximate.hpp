@@ -53,8 +53,8 @@ template <Approximate f>
 inline ErrorBudget f32_budget(double x) {
   switch (f) {
     case Approximate::rcp: return {.units = 0.5};
-    case Approximate::div: return {.units = 1.5};
-    case Approximate::ex2: return {.units = 1.5};
+    case Approximate::div:
+    case Approximate::ex2: return {.units = 1};  // of 2; rounding up to a power of two and beyond takes a whole one
     case Approximate::sqrt: return {.relative = 0x1p-24};
     case Approximate::rsqrt: return {.relative = 0x1.12p-23 - 0x1p-24};  // 2^-22.9
     case Approximate::sin:

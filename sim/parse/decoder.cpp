@@ -128,6 +128,12 @@ class Decoder final : public Decode {
   bool next_is_address() const override { return next_is(Kind::address); }
   bool next_is_vector() const override { return next_is(Kind::vector); }
   bool next_is_sink() const override { return next_is(Kind::sink); }
+  bool next_is_predicate() const override {
+    if (next_is(Kind::negated)) return true;
+    if (!next_is(Kind::name)) return false;
+    const auto found = context_.scopes.find(text_.operands[operand_].name);
+    return found.reg.group != nullptr && found.reg.group->type == Type::pred;
+  }
 
   int next_vector_size() const override {
     return next_is_vector() ? static_cast<int>(text_.operands[operand_].parts.size()) : 0;

@@ -108,7 +108,7 @@ Schedule schedule_of(const ScheduleWords& words) {
 Module open_module(const std::string& file) {
   Result<Module> module = Module::from_file(file);
   if (!module.ok()) {
-    const std::string& message = module.status().message();
+    const std::string message = module.status().message();
     const bool named = message.find(file) != std::string::npos;
     require(Status(module.status().code(), named ? message : file + ": " + message));
   }
