@@ -109,14 +109,16 @@ void CopyGroups::pass(Warp& warp, uint32_t lanes, uint64_t newest, bool read) {
 }
 
 void CopyGroups::hand_over(uint32_t lanes) {
-  for_lanes(lanes, [&](uint32_t lane) { lanes_[lane].read_seen = lanes_[lane].done_seen = lanes_[lane].issued; });
+  for_lanes(lanes, [&](uint32_t lane) { lanes_[lane].handed = lanes_[lane].issued; });
 }
 
-const Inst* CopyGroups::unread(uint32_t lane) const {
-  return lanes_[lane].issued > lanes_[lane].read_seen ? lanes_[lane].last : nullptr;
+const Inst* CopyGroups::unread(uint32_t index) const {
+  const Lane& lane = lanes_[index];
+  return lane.issued > std::max(lane.read_seen, lane.handed) ? lane.last : nullptr;
 }
-const Inst* CopyGroups::unfinished(uint32_t lane) const {
-  return lanes_[lane].issued > lanes_[lane].done_seen ? lanes_[lane].last : nullptr;
+const Inst* CopyGroups::unfinished(uint32_t index) const {
+  const Lane& lane = lanes_[index];
+  return lane.issued > std::max(lane.done_seen, lane.handed) ? lane.last : nullptr;
 }
 
 Outcome wait_copies(Step& step, CopyKind kind, uint64_t newest, bool read) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <vector>
 
 #include "sim/hazard/clock.hpp"
 #include "sim/machine/cta.hpp"
@@ -47,10 +48,18 @@ class CopyGroups {
   bool done(uint32_t lanes, Tick up_to);
   /// The lanes leave what they have issued to an mbarrier.
   void hand_over(uint32_t lanes);
+  /// A copy out of shared memory of this CTA is known to be done by who knows `event` of another CTA's mbarrier.
+  void lend(const Event& event, const Inst& inst, uint32_t lane) { lent_.push_back({event, &inst, lane}); }
   /// The last instruction of a lane whose reads no wait covers; null when there is none.
   const Inst* unread(uint32_t lane) const;
   /// The same for its writes.
   const Inst* unfinished(uint32_t lane) const;
+  struct Lent {
+    Event event;
+    const Inst* inst = nullptr;
+    uint32_t lane = 0;
+  };
+  const std::vector<Lent>& lent() const { return lent_; }
 
  private:
   CopyGroups(Cluster& cluster, CopyKind kind);
@@ -58,7 +67,8 @@ class CopyGroups {
     std::deque<Tick> groups;  ///< committed: the last tick of each
     Tick issued = 0;
     const Inst* last = nullptr;
-    Tick read_seen = 0, done_seen = 0;
+    Tick read_seen = 0, done_seen = 0;  ///< by a wait of the lane
+    Tick handed = 0;                    ///< to an mbarrier
   };
   Tick limit(const Lane& lane, uint64_t newest) const;
 
@@ -67,6 +77,7 @@ class CopyGroups {
   Tick tick_ = 0;
   std::deque<std::shared_ptr<CopyFlight>> flights_;
   std::array<Lane, kLanes> lanes_;
+  std::vector<Lent> lent_;
 };
 
 /// Waits until all but the `newest` groups of the running lanes are done.

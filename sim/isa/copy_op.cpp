@@ -67,7 +67,8 @@ void CopyOp::complete() {
 }
 
 std::string CopyOp::describe() const {
-  std::string text = std::string(name_) + " of " + std::to_string(bytes) + " bytes, line " + std::to_string(issuer.line);
+  std::string text =
+      std::string(name_) + " of " + std::to_string(bytes) + " bytes, line " + std::to_string(issuer.line);
   for (const CopyTarget& target : targets) {
     char offset[16];
     std::snprintf(offset, sizeof offset, "0x%x", target.offset);

@@ -29,8 +29,8 @@ struct CopyPart {
 /// A copy in shared memory of a CTA, and the mbarrier there that counts its bytes.
 struct CopyTarget {
   MbarrierPlace mbarrier;
-  uint32_t offset = 0;      ///< in the window of the mbarrier's CTA
-  ptrdiff_t from_first = 0; ///< its memory's distance from the first target's
+  uint32_t offset = 0;       ///< in the window of the mbarrier's CTA
+  ptrdiff_t from_first = 0;  ///< its memory's distance from the first target's
 };
 
 class CopyOp : public AsyncOp {
@@ -45,13 +45,13 @@ class CopyOp : public AsyncOp {
   std::string describe() const override;
 
   std::vector<CopyPart> pieces;
-  uint32_t bytes = 0;                    ///< what an mbarrier counts
-  bool clips_destination = false;        ///< `first` and `count` are about writes, not about reads
-  std::array<std::byte, 16> fill{};      ///< where the source is clipped
-  Reduce reduce = nullptr;               ///< of a write; null: it overwrites
-  void (*convert)(std::byte*) = nullptr; ///< of 16 bytes that were read
-  std::vector<CopyTarget> targets;       ///< shared memory with mbarriers; none: a copy to global memory
-  std::shared_ptr<CopyFlight> flight;    ///< of a copy that a group waits for
+  uint32_t bytes = 0;                     ///< what an mbarrier counts
+  bool clips_destination = false;         ///< `first` and `count` are about writes, not about reads
+  std::array<std::byte, 16> fill{};       ///< where the source is clipped
+  Reduce reduce = nullptr;                ///< of a write; null: it overwrites
+  void (*convert)(std::byte*) = nullptr;  ///< of 16 bytes that were read
+  std::vector<CopyTarget> targets;        ///< shared memory with mbarriers; none: a copy to global memory
+  std::shared_ptr<CopyFlight> flight;     ///< of a copy that a group waits for
 
  private:
   Machine& machine_;

@@ -93,6 +93,10 @@ Reduce of_u32(CopyReduce operation) {
 
 }  // namespace
 
+CopyReduce decode_copy_reduce(Decode& d) {
+  return static_cast<CopyReduce>(d.must_be_one_of({"add", "min", "max", "inc", "dec", "and", "or", "xor"}));
+}
+
 Reduce copy_reduce(CopyReduce operation, Type type) {
   const bool adds = operation == CopyReduce::add;
   switch (type) {
