@@ -96,7 +96,7 @@ Words compare_flushed(Step& s, int first) {
 template <class F, bool upper>
 Words compare_halves(Step& s, int first) {
   const Test test(s.inst);
-  const bool ftz = s.inst.imm[3] != 0;
+  const bool ftz = (s.inst.imm[3] & 1) != 0;
   const uint32_t* a = s.lanes<uint32_t>(first).data();
   const uint32_t* b = s.lanes<uint32_t>(first + 1).data();
   const auto value = [&](uint32_t cell) {

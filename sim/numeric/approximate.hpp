@@ -44,7 +44,8 @@ inline double seeded_error(uint64_t seed, Approximate f, uint64_t operand) {
 /// `exact` with the error of `seed`. Zeros, infinities and NaN are what the PTX tables of special values say.
 inline double with_error(double exact, const ErrorBudget& budget, int fraction_bits, double error) {
   if (exact == 0 || !std::isfinite(exact)) return exact;
-  const double unit = std::ldexp(1, std::ilogb(exact) - fraction_bits);
+  // A power of two may stand for a number just below it, whose units are half as large.
+  const double unit = std::ldexp(1, std::ilogb(exact * (1 - 0x1p-50)) - fraction_bits);
   return exact + error * (budget.units * unit + budget.relative * std::fabs(exact) + budget.absolute);
 }
 
