@@ -268,7 +268,9 @@ void decode_setp(Decode& d) {
   check_relation(d, relation, type);
   d.imm(3, relation.ftz);
   const bool pair = type == Type::f16x2 || type == Type::bf16x2;
+  const bool half = type == Type::f16 || type == Type::bf16;
   d.out_pair(Type::pred, Type::pred);
+  if (half && d.register_bytes(1) != 0) d.invalid("a comparison of halves has one result");
   d.in(type), d.in(type);
   decode_third_predicate(d, relation);
   if (pair) return d.emit(type == Type::f16x2 ? &setp_pair<F16> : &setp_pair<Bf16>);

@@ -42,6 +42,7 @@ struct Operands {
   char kind;
   const std::vector<std::string>* comparisons;
   Order order;
+  bool is_half() const { return kind == 'x' || kind == 'y'; }
 };
 
 template <class T>
@@ -82,11 +83,16 @@ TEST(alu_compare, all_relations_of_all_types) {
   for (const Operands& type : scalars()) {
     for (const std::string& comparison : *type.comparisons) {
       const Order in_order = type.order;
-      cases.push_back(
-          {"setp." + comparison + type.type + " $0|$1, $2, $3;", "pp", std::string(2, type.kind), [=](const Words& in) {
-             const bool t = holds(comparison, in_order(in[0], in[1]));
-             return Words{t, !t};
-           }});
+      const std::string head = "setp." + comparison + type.type, kinds(2, type.kind);
+      if (type.is_half()) {
+        cases.push_back({head + " $0, $1, $2;", "p", kinds,
+                         [=](const Words& in) { return Words{holds(comparison, in_order(in[0], in[1]))}; }});
+        continue;
+      }
+      cases.push_back({head + " $0|$1, $2, $3;", "pp", kinds, [=](const Words& in) {
+                         const bool t = holds(comparison, in_order(in[0], in[1]));
+                         return Words{t, !t};
+                       }});
     }
   }
   check(cases);
@@ -99,8 +105,16 @@ TEST(alu_compare, relations_are_combined_with_a_predicate) {
       for (const bool negated : {false, true}) {
         const std::string& comparison = type.comparisons->back();
         const Order in_order = type.order;
-        cases.push_back({"setp." + comparison + how + type.type + " $0|$1, $2, $3, " + (negated ? "!" : "") + "$4;",
-                         "pp", std::string(2, type.kind) + "p", [=](const Words& in) {
+        const std::string head = "setp." + comparison + how + type.type, kinds = std::string(2, type.kind) + "p";
+        const std::string third = std::string(", ") + (negated ? "!" : "");
+        if (type.is_half()) {
+          cases.push_back({head + " $0, $1, $2" + third + "$3;", "p", kinds, [=](const Words& in) {
+                             return Words{
+                                 combined(how, holds(comparison, in_order(in[0], in[1])), (in[2] != 0) != negated)};
+                           }});
+          continue;
+        }
+        cases.push_back({head + " $0|$1, $2, $3" + third + "$4;", "pp", kinds, [=](const Words& in) {
                            const bool t = holds(comparison, in_order(in[0], in[1])), c = (in[2] != 0) != negated;
                            return Words{combined(how, t, c), combined(how, !t, c)};
                          }});
@@ -150,9 +164,8 @@ TEST(alu_compare, set_gives_ones_or_one) {
   for (const Operands& type : scalars()) {
     const Order in_order = type.order;
     const std::string& comparison = type.comparisons->at(type.comparisons->size() / 2);
-    const bool half = type.kind == 'x' || type.kind == 'y';
-    for (const Result& result : half ? std::vector<Result>(std::begin(halves), std::end(halves))
-                                     : std::vector<Result>(std::begin(words), std::end(words))) {
+    for (const Result& result : type.is_half() ? std::vector<Result>(std::begin(halves), std::end(halves))
+                                               : std::vector<Result>(std::begin(words), std::end(words))) {
       // .ftz stands in front of both types.
       const bool ftz = type.type.rfind(".ftz", 0) == 0;
       const std::string types = ftz ? ".ftz" + result.type + type.type.substr(4) : result.type + type.type;
@@ -194,7 +207,8 @@ TEST(alu_compare, refuses_what_is_not_ptx) {
        {"setp.lo.s32 %p0, %r1, %r2;", "setp.lt.b32 %p0, %r1, %r2;", "setp.equ.u32 %p0, %r1, %r2;",
         "setp.ftz.lt.f32 %p0, %f1, %f2;", "setp.lt.ftz.f64 %p0, %e1, %e2;", "setp.lt.and.s32 %p0, %r1, %r2;",
         "setp.lt.s32 %p0, %r1, %r2, %p1;", "set.gt.u16.s32 %h0, %r1, %r2;", "set.gt.f32.f16 %f0, %h1, %h2;",
-        "selp.f16 %h0, %h1, %h2, %p1;", "selp.pred %p0, %p1, %p2, %p3;", "setp.lt.ftz.bf16 %p0, %h1, %h2;"})
+        "selp.f16 %h0, %h1, %h2, %p1;", "selp.pred %p0, %p1, %p2, %p3;", "setp.lt.ftz.bf16 %p0, %h1, %h2;",
+        "setp.lt.f16 %p0|%p1, %h1, %h2;"})
     expect_refused(text);
 }
 

@@ -289,10 +289,11 @@ std::vector<Words> run(const Case& the_case, const std::vector<Words>& sources, 
 void check(const std::vector<Case>& cases, const Schedule& schedule) {
   constexpr size_t kLanesPerCase = 2048;
   const Module module = parse(cases);
-  ASSERT_FALSE(testing::Test::HasFailure());
+  ASSERT_FALSE(testing::Test::HasFailure()) << "before the cases ran";
   for (size_t i = 0; i < cases.size(); ++i) {
     const Case& each = cases[i];
-    const auto sources = operands(each.sources, kLanesPerCase, i + 1);
+    const auto sources = each.inputs.empty() ? operands(each.sources, kLanesPerCase, i + 1) : each.inputs;
+    ASSERT_EQ(sources.size() % 128, 0u) << each.text;
     const auto results = launch(module, "k" + std::to_string(i), each, sources, schedule);
     const std::string kinds = word_kinds(each.results);
     int failures = 0;

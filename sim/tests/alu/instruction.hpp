@@ -28,6 +28,7 @@ struct Case {
   std::string results;  ///< kinds
   std::string sources;
   std::function<Words(const Words&)> expected;  ///< results of one lane's sources
+  std::vector<Words> inputs = {};               ///< sources to run on; when there are none, operands()
 };
 
 /// A word as T and back.

@@ -48,9 +48,10 @@ inline long double on_grid(long double x, const Grid& grid, int mode, bool satfi
 /// Bits of a number that is on the grid of a format with `bits` bits; NaN as given.
 inline uint32_t bits_on_grid(long double x, const Grid& grid, uint32_t nan) {
   if (std::isnan(x)) return nan;
-  const int width = std::ilogb(static_cast<double>(grid.largest - grid.smallest + 2)) + 1;  // of the exponent field
+  const int fields = grid.largest - grid.smallest + (grid.has_infinity ? 2 : 1);
+  const int width = std::ilogb(static_cast<double>(fields)) + 1;  // of the exponent field
   const uint32_t sign = std::signbit(x) ? 1u << (width + grid.fraction) : 0;
-  if (std::isinf(x)) return sign | static_cast<uint32_t>(grid.largest - grid.smallest + 2) << grid.fraction;
+  if (std::isinf(x)) return sign | static_cast<uint32_t>(fields) << grid.fraction;
   if (x == 0) return sign;
   const int exponent = std::max(std::ilogb(x), grid.smallest);
   const auto steps = static_cast<uint64_t>(std::ldexp(std::fabs(x), grid.fraction - exponent));
