@@ -69,8 +69,10 @@ Verdict judge(const Record& old, bool old_writes, const Record& now, bool now_wr
       const uint32_t before = lanes_at(old.access, old.base, offset);
       // A collective instruction of a warp (wgmma) acts for its lanes together.
       const bool ordered = access.async && (before & ~who.lanes) == 0;
-      if (!ordered && !lanes_ordered(before, old.access.event.tick,
-                                     access.async ? who.lanes : lanes_at(access, now.base, offset), who.groups))
+      if (!ordered &&
+          !lanes_ordered(before, old.access.event.tick, access.async ? who.lanes : lanes_at(access, now.base, offset),
+                         who.groups) &&
+          !knows(who.clocks->generic, cluster, old, offset).known)  // by an mbarrier or a cluster barrier
         return {unordered, false};
     }
   } else {

@@ -39,6 +39,7 @@ void to_shared(const Step& s, const Form& form, uint32_t lane) {
   const Place from = resolve(s, form.from, s.address(1, lane, form.from_offset), bytes, lane, kAlignment);
   const CopyPlace to = copy_place(one, form.to, s.address(0, lane, form.to_offset), bytes, kAlignment,
                                   s.address(3, lane, form.mbarrier_offset));
+  if (bytes == 0) return;
   auto op = std::make_unique<CopyOp>(s, lane, form.reduce != nullptr ? "bulk reduction" : "bulk load");
   op->bytes = bytes;
   op->reduce = form.reduce;
@@ -62,6 +63,7 @@ void to_global(const Step& s, const Form& form, uint32_t lane) {
   const uint32_t bytes = size_of(s, lane);
   const Place from = resolve(s, form.from, s.address(1, lane, form.from_offset), bytes, lane, kAlignment);
   const Place to = resolve(s, form.to, s.address(0, lane, form.to_offset), bytes, lane, kAlignment);
+  if (bytes == 0) return;
   CopyGroups& groups = CopyGroups::of(s.warp, CopyKind::bulk);
   auto op = std::make_unique<CopyOp>(s, lane, form.reduce != nullptr ? "bulk reduction" : "bulk store");
   op->bytes = bytes;
