@@ -186,8 +186,10 @@ constexpr Family kFamilies[] = {
     {"ldmatrix", "ldmatrix x1 x2 x4, transposed or not", make_ldmatrix},
     {"stmatrix", "stmatrix x1 x2 x4, transposed or not", make_stmatrix},
     {"mbarrier", "phases and parities under arrivals and transactions", make_mbarrier},
-    {"tensor_copy", "tensor loads: swizzles, boxes across the edge, fill", make_tensor_copy},
+    {"tensor_copy", "tensor loads: swizzles, boxes across the edge, fill, strides of elements", make_tensor_copy},
+    {"tensor_store", "tensor stores and reductions: swizzles, boxes across the edge", make_tensor_store},
     {"wgmma", "operand layouts: types, N, swizzles, major-ness, offsets of descriptors", make_wgmma},
+    {"fp8_sum", "how wgmma adds up products of 8-bit floats (see `replay --exact`)", make_wgmma_sum},
 };
 
 }  // namespace
@@ -197,7 +199,8 @@ std::string kernel_text(const std::string& shared, const std::string& body, bool
 .target sm_90a
 .address_size 64
 .visible .entry k(.param .u64 k_out, .param .u64 k_in)") +
-         (has_map ? ", .param .align 64 .b8 k_map[128]" : "") + ")\n{\n" + shared + R"(  .reg .b32 %a<8>, %d<8>, %thread;
+         (has_map ? ", .param .align 64 .b8 k_map[128]" : "") + ")\n{\n" + shared +
+         R"(  .reg .b32 %a<8>, %d<8>, %thread;
   .reg .f32 %f<8>;
   .reg .b16 %h<8>;
   .reg .b64 %l<8>, %out, %in;

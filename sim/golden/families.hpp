@@ -33,8 +33,11 @@ T pick(Random& random, const T (&choices)[N]) {
 void make_ldmatrix(Random& random, std::vector<Vector>& out);
 void make_stmatrix(Random& random, std::vector<Vector>& out);
 void make_mbarrier(Random& random, std::vector<Vector>& out);
+// families_copy.cpp: tensor copies
 void make_tensor_copy(Random& random, std::vector<Vector>& out);
+void make_tensor_store(Random& random, std::vector<Vector>& out);
 // families_wgmma.cpp
 void make_wgmma(Random& random, std::vector<Vector>& out);
+void make_wgmma_sum(Random& random, std::vector<Vector>& out);
 
 }  // namespace ptxsim::golden

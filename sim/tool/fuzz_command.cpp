@@ -8,15 +8,23 @@
 #include "cli/progress.hpp"
 #include "sim/tool/golden_run.hpp"
 #include "sim/tool/print.hpp"
+#include "sim/tool/session.hpp"
 
 namespace ptxsim::tool {
 namespace {
 
 struct GoldenOptions {
   std::string family, file, device, folder;
+  ScheduleWords schedule;
   uint64_t seed = 1;
-  bool list = false, json = false, quiet = false;
+  bool list = false, json = false, quiet = false, exact = false;
 };
+
+std::unique_ptr<attend::cuda::LaunchBackend> open(const GoldenOptions& options, const std::string& device) {
+  Schedule schedule = schedule_of(options.schedule);
+  schedule.seed = options.seed;
+  return take(open_backend(device, schedule));
+}
 
 std::vector<golden::Vector> chosen(const GoldenOptions& options) {
   std::vector<golden::Vector> vectors = golden::make_vectors(options.family, options.seed);
@@ -70,7 +78,7 @@ void fuzz(const GoldenOptions& options, CommandContext& context) {
     const golden::Vector& vector = vectors[i];
     if (!options.folder.empty())
       require(attend::io::write_file_atomically(options.folder + "/" + file_name(i, vector.name), vector.ptx));
-    const auto backend = take(open_backend("simulator", options.seed));
+    const auto backend = open(options, "simulator");
     const Result<std::vector<std::byte>> out = run_vector(*backend, vector);
     if (!out.ok()) failures.push_back({vector.name, out.status().message()});
     progress.advance(1, vector.name);
@@ -80,7 +88,7 @@ void fuzz(const GoldenOptions& options, CommandContext& context) {
 }
 
 void record(const GoldenOptions& options, CommandContext& context) {
-  const auto backend = take(open_backend(options.device, options.seed));
+  const auto backend = open(options, options.device);
   std::vector<golden::Vector> vectors = chosen(options);
   std::vector<Failure> failures;
   std::vector<golden::Vector> good;
@@ -104,14 +112,15 @@ void record(const GoldenOptions& options, CommandContext& context) {
 
 void replay(const GoldenOptions& options, CommandContext& context) {
   const golden::VectorFile file = read_vectors(options.file);
-  const auto backend = take(open_backend(options.device, options.seed));
+  const auto backend = open(options, options.device);
   std::vector<Failure> failures;
   size_t tried = 0;
   attend::cli::Progress progress("replay", static_cast<int64_t>(file.vectors.size()), options.quiet || options.json);
-  for (const golden::Vector& vector : file.vectors) {
+  for (golden::Vector vector : file.vectors) {
     progress.advance(1, vector.name);
     if (vector.name.find(options.family) == std::string::npos) continue;
     ++tried;
+    if (options.exact) vector.match = golden::Match::bits;
     const Result<std::vector<std::byte>> out = run_vector(*backend, vector);
     const std::string wrong = out.ok() ? golden::difference(vector, *out) : out.status().message();
     if (!wrong.empty()) failures.push_back({vector.name, wrong});
@@ -124,6 +133,9 @@ void replay(const GoldenOptions& options, CommandContext& context) {
 void add_common(CLI::App& command, GoldenOptions& options) {
   command.add_option("--family", options.family, "Only families (vectors, when replaying) whose name contains this");
   command.add_option("--seed", options.seed, "Chooses modifiers, operands and inputs, and the simulator's schedule")
+      ->capture_default_str();
+  command.add_option("--accumulate", options.schedule.accumulate, "The simulator's matrix products: f32, f64 or trunc")
+      ->check(CLI::IsMember({"f32", "f64", "trunc"}))
       ->capture_default_str();
   command.add_flag("--json", options.json, "Print JSON instead of text");
   command.add_flag("--quiet", options.quiet, "No progress on stderr");
@@ -165,6 +177,7 @@ void add_replay_command(CLI::App& app, CommandContext& context) {
   CLI::App* command = new_command(app, "replay", "Run recorded kernels in the simulator and compare with the device",
                                   {"ptxsim replay vectors.bin"});
   command->add_option("file", options->file, "What `record` wrote")->required();
+  command->add_flag("--exact", options->exact, "Compare bits, also where the vector allows a difference");
   add_device(*command, *options);
   add_common(*command, *options);
   command->callback([options, &context] { replay(*options, context); });

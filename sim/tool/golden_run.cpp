@@ -35,10 +35,8 @@ struct Params {
 
 }  // namespace
 
-Result<std::unique_ptr<LaunchBackend>> open_backend(const std::string& device, uint64_t seed) {
+Result<std::unique_ptr<LaunchBackend>> open_backend(const std::string& device, const Schedule& schedule) {
   if (device == "driver") return attend::cuda::make_driver_backend();
-  Schedule schedule;
-  schedule.seed = seed;
   return std::unique_ptr<LaunchBackend>(std::make_unique<SimulatorBackend>(schedule));
 }
 

@@ -9,8 +9,8 @@
 
 namespace ptxsim::tool {
 
-/// "simulator" or "driver". Error: device where there is none.
-Result<std::unique_ptr<attend::cuda::LaunchBackend>> open_backend(const std::string& device, uint64_t seed = 1);
+/// "simulator", under the schedule, or "driver". Error: device where there is none.
+Result<std::unique_ptr<attend::cuda::LaunchBackend>> open_backend(const std::string& device, const Schedule& schedule);
 
 /// Runs a vector's kernel on its input; the output's bytes. Errors: what the backend says.
 Result<std::vector<std::byte>> run_vector(attend::cuda::LaunchBackend& backend, const golden::Vector& vector);
