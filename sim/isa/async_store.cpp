@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // PTX ISA 9.7.9 "st.async" and 9.7.13 "red.async": each thread's store is an operation of its own, in the generic
 // proxy, that signals an mbarrier of the CTA it writes to.
-#include <algorithm>
 #include <array>
 #include <cstring>
 
+#include "sim/isa/copy_reduce.hpp"
 #include "sim/isa/decode.hpp"
 #include "sim/isa/mbarrier.hpp"
 #include "sim/isa/mbarrier_form.hpp"
@@ -21,24 +21,25 @@ namespace {
 /// What the destination holds until the store lands.
 constexpr int kPoison = 0xff;
 
-using Bytes = std::array<std::byte, 16>;
-using Apply = void (*)(std::byte* to, const Bytes& value, uint32_t bytes);
-
 class AsyncStore : public AsyncOp {
  public:
   Machine* machine = nullptr;
   MbarrierPlace mbarrier;
   uint32_t offset = 0, bytes = 0;
-  Bytes value{};
-  Apply apply = nullptr;
-  bool reduces = false;
+  std::array<std::byte, 16> value{};
+  Reduce reduce = nullptr;  ///< null: a store
 
   void read(uint32_t) override {}
   void write(uint32_t) override {
-    if (!mbarrier.cta->exited) apply(mbarrier.cta->shared.data() + (offset - kSharedWindow), value, bytes);
+    if (mbarrier.cta->exited) return;
+    std::byte* to = mbarrier.cta->shared.data() + (offset - kSharedWindow);
+    if (reduce != nullptr)
+      reduce(to, value.data(), bytes);
+    else
+      std::memcpy(to, value.data(), bytes);
   }
   void complete() override {
-    if (!mbarrier.cta->exited && !reduces)
+    if (!mbarrier.cta->exited && reduce == nullptr)
       async_write_done(*mbarrier.cta, offset, bytes, mbarrier_event(mbarrier), issuer.line);
     mbarrier_complete_tx(*machine, mbarrier, bytes, issuer);
   }
@@ -48,32 +49,10 @@ class AsyncStore : public AsyncOp {
   }
 };
 
-void put(std::byte* to, const Bytes& value, uint32_t bytes) { std::memcpy(to, value.data(), bytes); }
-
-enum class Red { add, min, max, inc, dec, and_, or_, xor_ };
-
-/// PTX ISA "red": inc wraps to 0 behind b, dec wraps to b.
-template <class T, Red op>
-void reduce(std::byte* to, const Bytes& value, uint32_t) {
-  T a, b;
-  std::memcpy(&a, to, sizeof a);
-  std::memcpy(&b, value.data(), sizeof b);
-  if constexpr (op == Red::add) a = static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-  if constexpr (op == Red::min) a = std::min(a, b);
-  if constexpr (op == Red::max) a = std::max(a, b);
-  if constexpr (op == Red::inc) a = a >= b ? T{0} : static_cast<T>(a + 1);
-  if constexpr (op == Red::dec) a = a == 0 || a > b ? b : static_cast<T>(a - 1);
-  if constexpr (op == Red::and_) a = a & b;
-  if constexpr (op == Red::or_) a = a | b;
-  if constexpr (op == Red::xor_) a = a ^ b;
-  std::memcpy(to, &a, sizeof a);
-}
-
 /// Inst::detail.
 struct Form {
-  Apply apply = nullptr;
-  bool reduces = false;
-  uint32_t bytes = 0;  ///< of an element
+  Reduce reduce = nullptr;  ///< null: a store
+  uint32_t bytes = 0;       ///< of an element
   int elements = 1;
   int64_t mbarrier_offset = 0;
 };
@@ -82,10 +61,11 @@ struct Form {
 /// done; reductions do not race among themselves.
 void enter_history(Step& s, const Form& form, const MbarrierPlace& mbarrier, uint32_t offset, uint32_t bytes) {
   Accessor who = async_accessor(s, mbarrier_event(mbarrier));
-  who.access.in_flight = !form.reduces;
-  who.access.strong = form.reduces;
+  const bool reduces = form.reduce != nullptr;
+  who.access.in_flight = !reduces;
+  who.access.strong = reduces;
   who.access.scope = Scope::cluster;
-  check_shared(s, *mbarrier.cta, offset, bytes, who, form.reduces ? Touch::read_write : Touch::write);
+  check_shared(s, *mbarrier.cta, offset, bytes, who, reduces ? Touch::read_write : Touch::write);
 }
 
 /// Operands: the address, the value's elements, the mbarrier's address.
@@ -105,8 +85,7 @@ Outcome run(Step& s) {
     op->mbarrier = mbarrier;
     op->offset = static_cast<uint32_t>(to.offset);
     op->bytes = bytes;
-    op->apply = form.apply;
-    op->reduces = form.reduces;
+    op->reduce = form.reduce;
     op->issuer = site_of(*s.cta.launch->program, s.inst, s.cta, static_cast<int>(s.warp.index), static_cast<int>(lane));
     for (int i = 0; i < form.elements; ++i) {
       std::byte* element = op->value.data() + static_cast<uint32_t>(i) * form.bytes;
@@ -116,7 +95,7 @@ Outcome run(Step& s) {
     Step one = s;
     one.mask = uint32_t{1} << lane;
     enter_history(one, form, mbarrier, op->offset, bytes);
-    if (!form.reduces) std::memset(to.bytes, kPoison, bytes);
+    if (form.reduce == nullptr) std::memset(to.bytes, kPoison, bytes);
     s.machine.counts().shared_written_bytes += bytes;
     s.machine.async().issue(std::move(op), s.machine.now());
   });
@@ -142,25 +121,6 @@ void decode_operands(Decode& d, Space space, Type type, Form form) {
   d.emit(&run);
 }
 
-template <class T>
-Apply arithmetic(int operation) {
-  return operation == 0 ? &reduce<T, Red::add> : operation == 1 ? &reduce<T, Red::min> : &reduce<T, Red::max>;
-}
-
-Apply reduction(Decode& d, int operation, Type type) {
-  constexpr Apply kOthers[] = {&reduce<uint32_t, Red::inc>, &reduce<uint32_t, Red::dec>, &reduce<uint32_t, Red::and_>,
-                               &reduce<uint32_t, Red::or_>, &reduce<uint32_t, Red::xor_>};
-  const Type needed = operation < 5 ? Type::u32 : Type::b32;
-  if (operation >= 3) {
-    if (type != needed) d.invalid("this operation has type " + std::string(type_name(needed)));
-    return kOthers[operation - 3];
-  }
-  if (type == Type::s32) return arithmetic<int32_t>(operation);
-  if (type_bytes(type) == 4) return arithmetic<uint32_t>(operation);
-  if (operation != 0) d.invalid("64-bit types can only be added");
-  return &reduce<uint64_t, Red::add>;
-}
-
 }  // namespace
 
 /// st.async{.weak}{.shared::cluster}.mbarrier::complete_tx::bytes{.v2|.v4}.type [a], b, [mbar]
@@ -168,7 +128,6 @@ void decode_st_async(Decode& d) {
   d.flag("weak");
   const Space space = decode_space(d);
   Form form;
-  form.apply = &put;
   const int vector = d.one_of({"v2", "v4"});
   form.elements = vector < 0 ? 1 : vector == 0 ? 2 : 4;
   const Type type = d.type({Type::b32, Type::b64, Type::u32, Type::u64, Type::s32, Type::s64, Type::f32, Type::f64});
@@ -181,12 +140,13 @@ void decode_red_async(Decode& d) {
   d.must_be_one_of({"relaxed"});
   d.must_be_one_of({"cluster"});
   const Space space = decode_space(d);
-  const int operation = d.must_be_one_of({"add", "min", "max", "inc", "dec", "and", "or", "xor"});
-  const Type type = d.type({Type::u32, Type::s32, Type::u64, Type::s64, Type::b32});
-  if (operation < 3 && type == Type::b32) d.invalid("b32 has no arithmetic");
   Form form;
-  form.reduces = true;
-  form.apply = reduction(d, operation, type);
+  const CopyReduce operation = decode_copy_reduce(d);
+  const Type type = d.type({Type::u32, Type::s32, Type::u64, Type::s64, Type::b32});
+  // The 64-bit sum is the same with and without a sign.
+  form.reduce = copy_reduce(operation, type == Type::s64 ? Type::u64 : type);
+  if (form.reduce == nullptr || (type_bytes(type) == 8 && operation != CopyReduce::add))
+    d.invalid("no such operation on this type");
   decode_operands(d, space, type, form);
 }
 

@@ -8,8 +8,7 @@
 
 namespace ptxsim {
 
-// Chapters that are not linked leave a null pointer, which the parser reports as an unsupported opcode.
-#define PTXSIM_OP(name, isa_class, flags, decode, chapter) [[gnu::weak]] void decode(Decode&);
+#define PTXSIM_OP(name, isa_class, flags, decode, chapter) void decode(Decode&);
 #include "sim/isa/isa.def"
 #undef PTXSIM_OP
 
