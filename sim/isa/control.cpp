@@ -90,6 +90,13 @@ Outcome call(Step& s) {
   const Function& callee = program.functions[static_cast<size_t>(s.inst.target)];
   const uint32_t stay = s.split.mask & ~s.mask;
   const int32_t behind = s.split.pc + 1;
+  const Frame& caller = *s.split.frame;
+  if (caller.depth == kMaxCalls || uint64_t{local_base_of(caller, callee)} + callee.local_bytes > kMaxStackBytes)
+    s.fault(HazardId::fault,
+            "the stack overflows: " + detail.name + " is called " + std::to_string(caller.depth + 1) +
+                " calls deep, with " + std::to_string(caller.local_base + caller.function->local_bytes) +
+                " bytes of local memory in use",
+            static_cast<int>(s.first_lane()));
   auto frame = new_frame(s.machine, s.cta, s.warp.index, callee, s.split.frame);
   frame->return_pc = behind;
   frame->call = &s.inst;

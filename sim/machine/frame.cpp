@@ -89,6 +89,12 @@ void fill_special(Machine& machine, Frame& frame, const Cta& cta, uint32_t warp,
 
 }  // namespace
 
+uint32_t local_base_of(const Frame& caller, const Function& callee) {
+  const uint32_t end = caller.local_base + caller.function->local_bytes;
+  const uint32_t align = std::max<uint32_t>(callee.local_align, 16);
+  return (end + align - 1) / align * align;
+}
+
 std::shared_ptr<Frame> new_frame(Machine& machine, Cta& cta, uint32_t warp, const Function& function,
                                  std::shared_ptr<Frame> caller) {
   auto frame = std::make_shared<Frame>();
@@ -102,9 +108,8 @@ std::shared_ptr<Frame> new_frame(Machine& machine, Cta& cta, uint32_t warp, cons
   frame->registers = static_cast<std::byte*>(std::align(kUnitBytes, bytes - kUnitBytes, aligned, space));
   frame->state.resize(std::max<uint32_t>(function.units, 1));
   if (caller) {
-    const uint32_t end = caller->local_base + caller->function->local_bytes;
-    const uint32_t align = std::max<uint32_t>(function.local_align, 16);
-    frame->local_base = (end + align - 1) / align * align;
+    frame->local_base = local_base_of(*caller, function);
+    frame->depth = caller->depth + 1;
   }
   if (function.local_bytes > 0) {
     const size_t first = size_t{warp} * kLanes;

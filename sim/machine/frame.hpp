@@ -8,6 +8,12 @@ namespace ptxsim {
 
 class Machine;
 
+/// What a thread's stack may hold: the bytes of local memory that a device has, and as many calls as fit there.
+inline constexpr uint32_t kMaxStackBytes = 512 * 1024, kMaxCalls = 1024;
+
+/// Where the callee's frame begins in the local memory of the caller's threads.
+uint32_t local_base_of(const Frame& caller, const Function& callee);
+
 /// A function's registers for a warp of `cta`: nothing written but its read-only slots. Grows the threads' local
 /// memory.
 std::shared_ptr<Frame> new_frame(Machine& machine, Cta& cta, uint32_t warp, const Function& function,

@@ -36,6 +36,7 @@ struct Frame {
   std::shared_ptr<Frame> caller;
   int32_t return_pc = -1;
   const Inst* call = nullptr;  ///< that made it
+  uint32_t depth = 0;          ///< callers in front of it
 };
 
 /// What a split waits for.

@@ -67,7 +67,10 @@ Result<EntryInfo> Module::entry(std::string_view name) const {
       match = &each;
       ++matches;
     }
-    list += (list.empty() ? "" : ", ") + each.name;
+    constexpr size_t kListed = 20, kShown = 200;
+    const auto at = static_cast<size_t>(&each - entries().data());
+    if (at == kListed) list += ", and " + std::to_string(entries().size() - kListed) + " more";
+    if (at < kListed) list += (list.empty() ? "" : ", ") + each.name.substr(0, kShown);
   }
   if (matches == 1) return *match;
   return attend::invalid_argument("entry: " + std::to_string(matches) + " entries of " + program_->name + " match \"" +

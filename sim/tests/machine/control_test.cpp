@@ -143,6 +143,17 @@ FILL:
   expect_clean(module, block_of(64), each_thread(64, [](uint32_t i) { return 700 + i; }));
 }
 
+TEST(control, endless_recursion_overflows_the_stack) {
+  for (const char* locals : {"", ".local .b8 bytes[100000];"}) {
+    const Module module =
+        kernel_of("call down, (); ret;", std::string(".func down()\n{\n") + locals + "\ncall down, ();\nret;\n}\n");
+    const Ran ran = run(module, {}, block_of(32), 1);
+    EXPECT_TRUE(ran.report.has(HazardId::fault));
+    EXPECT_NE(ran.report.text().find("the stack overflows: down is called"), std::string::npos) << ran.report.text();
+    EXPECT_EQ(ran.report.counts.warp_instructions, std::string(locals).empty() ? 1028 : 9);
+  }
+}
+
 TEST(control, trap_ends_the_launch_with_its_line) {
   const Module module = kernel_of("trap;\n ret;");
   const Ran ran = run(module, {}, block_of(32), 1);
