@@ -213,6 +213,7 @@ void decode_redux(Decode& d) {
 
 void decode_elect(Decode& d) {
   d.out_pair(Type::b32, Type::pred);
+  if (d.register_bytes(1) == 0) d.invalid("a predicate for the elected lane is required");
   decode_members(d);
   d.emit(&elect);
 }
