@@ -144,7 +144,8 @@ const std::vector<uint64_t>& edges(char letter) {
   static const std::vector<uint64_t> predicates = {0, 1};
   switch (letter) {
     case 'c': return bytes;
-    case 'h': return halves;
+    case 'h':
+    case 'b': return halves;
     case 'd':
     case 'q': return longs;
     case 's': return shifts;
