@@ -31,14 +31,6 @@ constexpr double kPeakEvery = 0.01;  ///< seconds of the subject's runs between 
 /// How many rounds min_time is cut into.
 constexpr double kSlices = 8;
 
-const char* arithmetic_name(Arithmetic arithmetic) {
-  switch (arithmetic) {
-    case Arithmetic::f32: return "f32";
-    case Arithmetic::bf16_dot: return "bf16_dot";
-  }
-  return "?";
-}
-
 /// Rate of that ISA, or of the fastest that has such an instruction; 0 when none has.
 double peak_of_any_isa(const std::string& isa, PeakKind kind, int threads) {
   double peak = measure_peak(isa, kind, threads, kPeakSeconds);

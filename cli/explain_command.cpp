@@ -30,7 +30,7 @@ void explain(const ExplainOptions& options) {
     nlohmann::ordered_json out{{"problem", problem.text()},
                                {"kernel", chosen.kernel()},
                                {"isa", chosen.isa()},
-                               {"arithmetic", chosen.arithmetic() == Arithmetic::bf16_dot ? "bf16_dot" : "f32"},
+                               {"arithmetic", arithmetic_name(chosen.arithmetic())},
                                {"threads", chosen.threads()},
                                {"tile_rows", chosen.tile_rows()},
                                {"tile_keys", chosen.tile_keys()},

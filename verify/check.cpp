@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 
+#include "device_run.hpp"
 #include "guarded_buffer.hpp"
 #include "verify.hpp"
 
@@ -13,6 +14,19 @@ std::string replay(const std::string& text, const FillOptions& fill, const std::
   std::string line = "attend check \"" + text + "\" --seed " + std::to_string(fill.seed);
   if (!kernel.empty()) line += " --kernel " + kernel;
   return line;
+}
+
+/// With a workspace that ends at a guard page, so that it starts wherever its size says, and holds NaN in every format.
+Status run_on_cpu(const AttentionFwdPlan& plan, const Inputs& inputs, const FillOptions& fill) {
+  const GuardedBuffer workspace(plan.workspace_bytes(), fill.guard_pages);
+  std::memset(workspace.data() - workspace.lead(), 0xff, workspace.lead() + workspace.size());
+  const Status status = plan.run(inputs.args(), std::span(workspace.data(), workspace.size()));
+  if (!status.ok()) return status;
+  for (size_t i = 0; i < workspace.lead(); ++i) {
+    if (workspace.data()[-1 - static_cast<int64_t>(i)] != std::byte{0xff})
+      return {StatusCode::internal, "memory before the workspace was written"};
+  }
+  return {};
 }
 
 }  // namespace
@@ -38,16 +52,9 @@ CheckResult check_problem(const AttentionFwd& problem, const FillOptions& fill, 
   result.kernel = planned->kernel();
 
   const Inputs inputs = Inputs::make(problem, fill);
-  // A workspace that ends at a guard page starts wherever its size says, and holds NaN in every format before the run.
-  const GuardedBuffer workspace(planned->workspace_bytes(), fill.guard_pages);
-  std::memset(workspace.data() - workspace.lead(), 0xff, workspace.lead() + workspace.size());
-  const Status status = planned->run(inputs.args(), std::span(workspace.data(), workspace.size()));
+  const Status status = plan_options.device.is_cpu() ? run_on_cpu(*planned, inputs, fill)
+                                                     : run_on_device(*planned, plan_options.device, inputs);
   if (!status.ok()) return fail("run: " + status.message());
-
-  for (size_t i = 0; i < workspace.lead(); ++i) {
-    if (workspace.data()[-1 - static_cast<int64_t>(i)] != std::byte{0xff})
-      return fail("memory before the workspace was written");
-  }
   if (const std::string fault = inputs.output_fault(); !fault.empty()) return fail(fault);
   result.comparison = compare_with_reference(problem, inputs.args(), planned->arithmetic(), sample, fill.seed);
   if (!result.comparison.first_failure.empty()) return fail(result.comparison.first_failure);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <attend/array.hpp>
+#include <attend/device.hpp>
 #include <attend/dtype.hpp>
 #include <attend/executor.hpp>
 #include <attend/mask.hpp>
@@ -97,11 +98,15 @@ struct AttentionFwd {
 
 /// Where a kernel rounds: what its error bound is derived from (docs/numerics.md).
 enum class Arithmetic : int32_t {
-  f32,       ///< inputs widened exactly; products, scores, probabilities and sums in f32
-  bf16_dot,  ///< q, k, v in bf16, probabilities rounded to bf16, pairwise products summed in f32
+  f32,         ///< inputs widened exactly; products, scores, probabilities and sums in f32
+  bf16_dot,    ///< q, k, v in bf16, probabilities rounded to bf16, pairwise products summed in f32
+  f32_scaled,  ///< as f32, but the scale multiplies finished products; rescaled every 32 keys at most
 };
 
-/// Memory of one run. Pointers to arrays that the Problem does not ask for are ignored.
+/// `f32`, `bf16_dot`, ...; "?" for a value that is no row.
+const char* arithmetic_name(Arithmetic arithmetic);
+
+/// Memory of one run, of the plan's device. Pointers to arrays that the Problem does not ask for are ignored.
 struct AttentionFwdArgs {
   const void* q = nullptr;
   const void* k = nullptr;
@@ -111,9 +116,11 @@ struct AttentionFwdArgs {
   const float* alibi_slopes = nullptr;
   const float* bias = nullptr;
   const float* sink = nullptr;
+  void* stream = nullptr;  ///< a cudaStream_t; null: the default stream. Plans for the CPU do not look at it.
 };
 
 struct PlanOptions {
+  Device device{};                     ///< where it runs; every pointer of a run names its memory
   int threads = 0;                     ///< 0: executor->workers, or ATTEND_NUM_THREADS, or what OpenMP says
   const Executor* executor = nullptr;  ///< the caller's threads; must outlive the plan
   std::string kernel{};                ///< ask for this row by id; empty: the fastest that takes the Problem
@@ -142,7 +149,8 @@ class AttentionFwdPlan {
   const std::vector<Candidate>& candidates() const;
   std::string explain() const;  ///< several lines for a person
 
-  /// Computes. Allocates nothing, keeps no state. Errors: invalid_argument for a missing pointer or a small workspace.
+  /// Computes. Allocates nothing, keeps no state. On a device it returns when the work is in the stream, which must be
+  /// done before the plan goes. Errors: invalid_argument for a missing pointer or a small workspace; device.
   Status run(const AttentionFwdArgs& args, std::span<std::byte> workspace) const;
   /// The same with a workspace of its own. Error: out_of_memory as well.
   Status run(const AttentionFwdArgs& args) const;

@@ -20,6 +20,15 @@ struct AttentionFwdPlan::Impl {
   std::shared_ptr<const PreparedRun> prepared;
 };
 
+const char* arithmetic_name(Arithmetic arithmetic) {
+  switch (arithmetic) {
+    case Arithmetic::f32: return "f32";
+    case Arithmetic::bf16_dot: return "bf16_dot";
+    case Arithmetic::f32_scaled: return "f32_scaled";
+  }
+  return "?";
+}
+
 const AttentionFwd& AttentionFwdPlan::problem() const { return impl_->problem; }
 const std::string& AttentionFwdPlan::kernel() const { return impl_->row.id; }
 const std::string& AttentionFwdPlan::isa() const { return impl_->row.isa; }
@@ -37,7 +46,9 @@ std::string AttentionFwdPlan::explain() const {
   std::snprintf(line, sizeof line, "cost       %lld visible pairs, %.4g flop, %.4g bytes\n",
                 static_cast<long long>(cost.visible_pairs), cost.flops, cost.bytes);
   text += line;
-  text += "kernel     " + kernel() + " on " + std::to_string(threads()) + (threads() == 1 ? " thread\n" : " threads\n");
+  text += "kernel     " + kernel();
+  if (threads() > 0) text += " on " + std::to_string(threads()) + (threads() == 1 ? " thread" : " threads");
+  text += "\n";
   text += impl_->prepared->explain();
   for (const Candidate& candidate : candidates())
     text += (candidate.accepted ? "chosen     " : "refused    ") + candidate.kernel + ": " + candidate.reason + "\n";
@@ -68,8 +79,7 @@ Status AttentionFwdPlan::run(const AttentionFwdArgs& args, std::span<std::byte> 
   if (workspace.size() < workspace_bytes())
     return invalid_argument("attention_fwd: workspace is " + std::to_string(workspace.size()) +
                             " bytes, expected at least " + std::to_string(workspace_bytes()));
-  impl_->prepared->run(args, workspace.data());
-  return {};
+  return impl_->prepared->run(args, workspace.data());
 }
 
 Status AttentionFwdPlan::run(const AttentionFwdArgs& args) const {
@@ -91,7 +101,7 @@ Result<AttentionFwdPlan> plan(const AttentionFwd& problem, const PlanOptions& op
 
   auto impl = std::make_shared<AttentionFwdPlan::Impl>();
   impl->problem = problem;
-  const std::vector<KernelRow> rows = attention_fwd_rows();
+  const std::vector<KernelRow> rows = attention_fwd_rows(options.device);
   const KernelRow* chosen = nullptr;
   bool known = options.kernel.empty();
   for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
@@ -117,7 +127,9 @@ Result<AttentionFwdPlan> plan(const AttentionFwd& problem, const PlanOptions& op
     return Status(known ? StatusCode::unsupported : StatusCode::invalid_argument, std::move(text));
   }
   impl->row = *chosen;
-  impl->prepared = chosen->prepare(*chosen, problem, options);
+  Result<std::shared_ptr<const PreparedRun>> prepared = chosen->prepare(*chosen, problem, options);
+  if (!prepared.ok()) return prepared.status();
+  impl->prepared = std::move(prepared).value();
   return AttentionFwdPlan(std::move(impl));
 }
 

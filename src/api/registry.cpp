@@ -2,9 +2,12 @@
 #include "api/registry.hpp"
 
 #include "cpu/attention_fwd.hpp"
+#include "cuda/attention_fwd.hpp"
 
 namespace attend {
 
-std::vector<plan_detail::KernelRow> attention_fwd_rows() { return cpu::attention_fwd_rows(); }
+std::vector<plan_detail::KernelRow> attention_fwd_rows(const Device& device) {
+  return device.is_cpu() ? cpu::attention_fwd_rows() : cuda::attention_fwd_rows(device);
+}
 
 }  // namespace attend

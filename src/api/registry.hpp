@@ -6,7 +6,7 @@
 
 namespace attend {
 
-/// Kernel rows of all backends of this build, slowest first. registry.cpp is the one file that names backends.
-std::vector<plan_detail::KernelRow> attention_fwd_rows();
+/// Kernel rows for the device, slowest first. registry.cpp is the one file that names backends.
+std::vector<plan_detail::KernelRow> attention_fwd_rows(const Device& device);
 
 }  // namespace attend

@@ -111,12 +111,13 @@ class CpuRun final : public PreparedRun {
     return text;
   }
 
-  void run(const AttentionFwdArgs& args, std::byte* workspace) const override {
+  Status run(const AttentionFwdArgs& args, std::byte* workspace) const override {
     std::byte* base = workspace + (-reinterpret_cast<uintptr_t>(workspace) & (kWorkspaceAlignment - 1));
     auto* progress = reinterpret_cast<WaveProgress*>(base + layout_.progress);
     for (size_t i = 0; i < work_.waves.size(); ++i) new (progress + i) WaveProgress;
     parallel_for(executor_, workers_, items_,
                  [&](int64_t i, int worker) { run_item(args, base, progress, i, worker); });
+    return {};
   }
 
  private:
@@ -224,9 +225,10 @@ std::string refuse(const KernelRow& row, const AttentionFwd& problem) {
   return {};
 }
 
-std::shared_ptr<const PreparedRun> prepare(const KernelRow& row, const AttentionFwd& problem,
-                                           const PlanOptions& options) {
-  return std::make_shared<CpuRun>(*rows()[static_cast<size_t>(row.index)].kernel, row.arithmetic, problem, options);
+Result<std::shared_ptr<const PreparedRun>> prepare(const KernelRow& row, const AttentionFwd& problem,
+                                                   const PlanOptions& options) {
+  return std::shared_ptr<const PreparedRun>(
+      std::make_shared<CpuRun>(*rows()[static_cast<size_t>(row.index)].kernel, row.arithmetic, problem, options));
 }
 
 }  // namespace

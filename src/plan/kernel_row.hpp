@@ -13,14 +13,14 @@ namespace attend::plan_detail {
 class PreparedRun {
  public:
   virtual ~PreparedRun() = default;
-  virtual int threads() const = 0;
+  virtual int threads() const = 0;  ///< of the CPU; 0 on a device
   virtual int64_t tile_rows() const = 0;
   virtual int64_t tile_keys() const = 0;
   virtual size_t workspace_bytes() const = 0;
   /// Lines of explain() that only the backend knows: work list, packing, memory.
   virtual std::string explain() const = 0;
   /// `workspace` holds at least workspace_bytes().
-  virtual void run(const AttentionFwdArgs& args, std::byte* workspace) const = 0;
+  virtual Status run(const AttentionFwdArgs& args, std::byte* workspace) const = 0;
 };
 
 /// One kernel row.
@@ -34,8 +34,8 @@ struct KernelRow {
   int index = 0;            ///< the backend's own number of the row
   /// Why the row does not take the Problem; empty: it does.
   std::string (*refuse)(const KernelRow& row, const AttentionFwd& problem) = nullptr;
-  std::shared_ptr<const PreparedRun> (*prepare)(const KernelRow& row, const AttentionFwd& problem,
-                                                const PlanOptions& options) = nullptr;
+  Result<std::shared_ptr<const PreparedRun>> (*prepare)(const KernelRow& row, const AttentionFwd& problem,
+                                                        const PlanOptions& options) = nullptr;
 };
 
 }  // namespace attend::plan_detail

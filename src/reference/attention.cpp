@@ -32,8 +32,9 @@ Rounding<Bound>::Rounding(const AttentionFwd& problem, Arithmetic arithmetic, in
   folds_scale = arithmetic == Arithmetic::f32;
   start_depth = folds_scale && !terms ? d : 0;
   sum_depth = static_cast<double>(visible_keys) + 16;
-  // Keys are taken in groups of 512, and a row's reference maximum rises at most once in each.
-  rescales = static_cast<double>(problem.sk / 512 + 2);
+  // Keys are taken in groups, and a row's reference maximum rises at most once in each.
+  const int64_t group = arithmetic == Arithmetic::f32_scaled ? 32 : 512;
+  rescales = static_cast<double>(problem.sk / group + 2);
   if (arithmetic == Arithmetic::bf16_dot) {
     product_flush = kTiny;
     probability_roundoff = unit_roundoff(DType::bf16);

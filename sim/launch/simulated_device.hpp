@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <attend/device.hpp>
+
+#include "sim/ptxsim.hpp"
+
+namespace ptxsim {
+
+/// A device for the library's plans whose kernels run in the simulator. What the checks report is the error of the call
+/// that waits for the work: a copy to the host, or synchronize().
+attend::Device simulated_device(const Schedule& schedule = {}, Checks checks = {}, int multiprocessors = 4);
+
+}  // namespace ptxsim

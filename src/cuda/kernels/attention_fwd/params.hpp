@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What host code hands to a kernel of exact forward attention: plain structs, the same for nvcc and the host compiler.
+#pragma once
+#include <cstdint>
+
+namespace attend::cuda::attention_fwd {
+
+/// Element types, as the kernels number them.
+enum class Element : int32_t { f32, f16, bf16 };
+
+/// A matrix of rows and heads per sequence; the sequence's first element is in Sequence. Strides in elements.
+struct Tensor {
+  const void* data;
+  int64_t row, head;
+  Element type;
+};
+
+/// Where a sequence begins, in elements of each tensor (rows of lse for one head), and its lengths.
+struct Sequence {
+  int64_t q, k, v, o, lse, bias;
+  int32_t sq, sk;
+};
+
+/// A block of query rows of one head of a sequence, and the tiles of keys that it visits.
+struct Item {
+  int32_t sequence, head, first_row, rows;
+  int32_t first_tile, tiles;
+};
+
+/// `bits` < 0: every row of the item keeps every key of the tile.
+struct KeyTile {
+  int32_t key, bits;
+};
+
+struct Params {
+  Tensor q, k, v, o;
+  float* lse;  ///< null: not asked for. Of head h, row r: sequence.lse + h * lse_head + r
+  int64_t lse_head;
+  const Sequence* sequences;
+  const Item* items;
+  const KeyTile* tiles;
+  const uint32_t* bits;
+  int32_t item_count;
+  int32_t d, dv;
+  int32_t group;  ///< query heads per key head
+
+  // Score terms, in the order in which they are applied: softcap, ALiBi, bias.
+  float scale;
+  float softcap;              ///< 0: none
+  const float* alibi_slopes;  ///< null: none; [hq], or [b][hq] with a stride
+  int64_t alibi_sequence;
+  const float* bias;  ///< null: none
+  int64_t bias_head, bias_row;
+  const float* sink;  ///< null: none; [hq]
+};
+
+/// Tiles of the kernel that takes every Problem.
+inline constexpr int32_t kSimpleRows = 16, kSimpleKeys = 32, kSimpleThreads = 128, kMaxColumns = 512;
+/// Dynamic shared memory: queries and a tile of keys, a column more so that a column of keys lies in different banks,
+/// and a tile of values; all as f32.
+inline constexpr int32_t simple_shared_bytes(int32_t d, int32_t dv) {
+  return 4 * (kSimpleRows * d + kSimpleKeys * (d + 1) + kSimpleKeys * dv);
+}
+
+}  // namespace attend::cuda::attention_fwd

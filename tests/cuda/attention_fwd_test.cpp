@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "cuda/images.hpp"
+#include "sim/launch/simulated_device.hpp"
+#include "verify/verify.hpp"
+
+namespace attend::cuda {
+namespace {
+
+class CudaAttentionFwd : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (find_image("attention_fwd_simple") == nullptr) GTEST_SKIP() << "built without nvcc";
+  }
+};
+
+/// The Problem on a simulated device, under the schedule of the seed, against the oracle.
+void expect_right(const AttentionFwd& problem, uint64_t seed) {
+  ptxsim::Schedule schedule;
+  schedule.seed = seed;
+  schedule.async = ptxsim::kAsyncPolicies[seed % 4];
+  schedule.lanes = seed % 3 == 0 ? ptxsim::LanePolicy::any : ptxsim::LanePolicy::reconverge;
+  PlanOptions options;
+  options.device = ptxsim::simulated_device(schedule);
+  verify::FillOptions fill;
+  fill.seed = seed;
+  fill.ties = seed % 5 == 4;
+  const verify::CheckResult result = verify::check_problem(problem, fill, options);
+  EXPECT_TRUE(result.passed) << schedule.text() << "\n" << result.message;
+}
+
+AttentionFwd problem_of(const std::string& line) {
+  Result<AttentionFwd> problem = AttentionFwd::parse(line);
+  EXPECT_TRUE(problem.ok()) << problem.status().message();
+  return std::move(problem).value();
+}
+
+TEST_F(CudaAttentionFwd, random_problems_stay_within_their_bound) {
+  verify::GeneratorLimits limits;
+  limits.max_rows = 70;
+  limits.max_batch = 3;
+  limits.max_heads = 4;
+  limits.max_columns = 160;
+  limits.max_work = 1.5e6;
+  for (uint64_t seed = 0; seed < 60; ++seed) expect_right(verify::random_problem(seed, limits), seed);
+}
+
+TEST_F(CudaAttentionFwd, lengths_at_the_edges_of_tiles) {
+  for (const int rows : {0, 1, 15, 16, 17, 33})
+    for (const int keys : {0, 1, 31, 32, 33, 65})
+      expect_right(problem_of("attention_fwd b=1 hq=2 hk=1 sq=" + std::to_string(rows) + " sk=" + std::to_string(keys) +
+                              " d=16 lse=1 mask=causal"),
+                   static_cast<uint64_t>(rows * 100 + keys));
+}
+
+TEST_F(CudaAttentionFwd, the_widest_heads) {
+  expect_right(problem_of("attention_fwd b=1 hq=1 sq=17 sk=40 d=512 dv=512 dtype=bf16"), 1);
+  expect_right(problem_of("attention_fwd b=1 hq=1 sq=5 sk=40 d=1 dv=511 dtype=f16"), 2);
+}
+
+TEST_F(CudaAttentionFwd, explain_says_what_the_device_does) {
+  PlanOptions options;
+  options.device = ptxsim::simulated_device();
+  const Result<AttentionFwdPlan> ready = plan(problem_of("attention_fwd sq=64 sk=64 d=64 mask=causal"), options);
+  ASSERT_TRUE(ready.ok()) << ready.status().message();
+  EXPECT_EQ(ready->kernel(), "attention_fwd.cuda.simple");
+  EXPECT_NE(ready->explain().find("device     ptxsim"), std::string::npos) << ready->explain();
+}
+
+TEST_F(CudaAttentionFwd, a_kernel_of_another_device_is_refused) {
+  PlanOptions options;
+  options.device = ptxsim::simulated_device();
+  options.kernel = "attention_fwd.emu.f32";
+  const Result<AttentionFwdPlan> ready = plan(problem_of("attention_fwd sq=8 sk=8 d=8"), options);
+  ASSERT_FALSE(ready.ok());
+  EXPECT_EQ(ready.status().code(), StatusCode::invalid_argument);
+  EXPECT_NE(ready.status().message().find("attention_fwd.cuda.simple"), std::string::npos);
+}
+
+TEST(CudaDevice, a_machine_without_one_says_what_is_missing) {
+  const Result<Device> device = Device::cuda();
+  if (device.ok()) GTEST_SKIP() << "this machine has " << device->name();
+  EXPECT_EQ(device.status().code(), StatusCode::device);
+  EXPECT_FALSE(device.status().message().empty());
+}
+
+TEST(CudaDevice, memory_of_the_cpu_is_memory) {
+  const Device cpu;
+  EXPECT_EQ(cpu.name(), "cpu");
+  const Result<void*> memory = cpu.allocate(100);
+  ASSERT_TRUE(memory.ok());
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(*memory) % 64, 0u);
+  const char text[] = "seven";
+  char back[sizeof text] = {};
+  EXPECT_TRUE(cpu.copy_to_device(*memory, text, sizeof text).ok());
+  EXPECT_TRUE(cpu.copy_to_host(back, *memory, sizeof text).ok());
+  EXPECT_STREQ(back, text);
+  EXPECT_TRUE(cpu.synchronize().ok());
+  EXPECT_TRUE(cpu.free(*memory).ok());
+}
+
+}  // namespace
+}  // namespace attend::cuda
