@@ -73,7 +73,8 @@ typedef int32_t attend_arithmetic;
 enum {
   ATTEND_ARITHMETIC_F32 = 0,        ///< inputs widened exactly; everything in f32
   ATTEND_ARITHMETIC_BF16_DOT = 1,   ///< q, k, v and probabilities in bf16, products summed in f32
-  ATTEND_ARITHMETIC_F32_SCALED = 2  ///< as f32, the scale applied to finished products
+  ATTEND_ARITHMETIC_F32_SCALED = 2,  ///< as f32, the scale applied to finished products
+  ATTEND_ARITHMETIC_MMA16 = 3        ///< 16-bit q, k, v and probabilities, products summed in f32
 };
 
 // ---- Status and version ----

@@ -101,6 +101,7 @@ enum class Arithmetic : int32_t {
   f32,         ///< inputs widened exactly; products, scores, probabilities and sums in f32
   bf16_dot,    ///< q, k, v in bf16, probabilities rounded to bf16, pairwise products summed in f32
   f32_scaled,  ///< as f32, but the scale multiplies finished products; rescaled every 32 keys at most
+  mma16,       ///< 16-bit elements, products summed in f32, probabilities rounded to the type of v, scale as before
 };
 
 /// `f32`, `bf16_dot`, ...; "?" for a value that is no row.

@@ -25,6 +25,7 @@ const char* arithmetic_name(Arithmetic arithmetic) {
     case Arithmetic::f32: return "f32";
     case Arithmetic::bf16_dot: return "bf16_dot";
     case Arithmetic::f32_scaled: return "f32_scaled";
+    case Arithmetic::mma16: return "mma16";
   }
   return "?";
 }

@@ -64,7 +64,8 @@ static_assert(agree(kLayouts, std::size(kLayouts)));
 
 constexpr Number<Arithmetic> kArithmetics[] = {{ATTEND_ARITHMETIC_F32, Arithmetic::f32},
                                                {ATTEND_ARITHMETIC_BF16_DOT, Arithmetic::bf16_dot},
-                                               {ATTEND_ARITHMETIC_F32_SCALED, Arithmetic::f32_scaled}};
+                                               {ATTEND_ARITHMETIC_F32_SCALED, Arithmetic::f32_scaled},
+                                               {ATTEND_ARITHMETIC_MMA16, Arithmetic::mma16}};
 static_assert(agree(kArithmetics, std::size(kArithmetics)));
 
 // Layout of version 0.1 where pointers have 64 bits. A later version appends fields, so sizes may grow; what stands

@@ -33,11 +33,16 @@ Rounding<Bound>::Rounding(const AttentionFwd& problem, Arithmetic arithmetic, in
   start_depth = folds_scale && !terms ? d : 0;
   sum_depth = static_cast<double>(visible_keys) + 16;
   // Keys are taken in groups, and a row's reference maximum rises at most once in each.
-  const int64_t group = arithmetic == Arithmetic::f32_scaled ? 32 : 512;
+  const int64_t group = arithmetic == Arithmetic::f32_scaled || arithmetic == Arithmetic::mma16 ? 32 : 512;
   rescales = static_cast<double>(problem.sk / group + 2);
   if (arithmetic == Arithmetic::bf16_dot) {
     product_flush = kTiny;
     probability_roundoff = unit_roundoff(DType::bf16);
+  }
+  if (arithmetic == Arithmetic::mma16) {
+    product_flush = kTiny;
+    probability_roundoff = unit_roundoff(problem.v_type);
+    probability_flush = smallest_half(problem.v_type);
   }
   output_roundoff = problem.o_type == DType::f32 ? 0 : unit_roundoff(problem.o_type);
   output_flush = std::max(smallest_half(problem.o_type), kTiny);

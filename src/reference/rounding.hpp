@@ -73,7 +73,9 @@ struct Rounding<Bound> {
   }
   Bound row_sum(const Sum<Bound>& sum) const { return {sum.total, sum.error + sum_depth * kU * sum.magnitude}; }
   /// A probability as the second product uses it.
-  Bound probability(Bound x) const { return {x.value, x.error + probability_roundoff * (x.value + x.error)}; }
+  Bound probability(Bound x) const {
+    return {x.value, x.error + probability_roundoff * (x.value + x.error) + probability_flush};
+  }
   /// One column of P.V, products of all visible keys added in any order.
   Bound value_sum(const Sum<Bound>& sum) const {
     if (!(sum.magnitude < kOverflow * 0x1p-20)) return {sum.total, kInfinity};
@@ -97,7 +99,8 @@ struct Rounding<Bound> {
   double start_depth = 0;   ///< of them, those of an accumulator that may start at -m
   double sum_depth = 0;     ///< roundings of one sum over the visible keys
   double rescales = 0;      ///< how often a row may be rescaled
-  double product_flush = 0x1p-149, probability_roundoff = 0, output_roundoff = 0, output_flush = 0;
+  double product_flush = 0x1p-149, probability_roundoff = 0, probability_flush = 0, output_roundoff = 0,
+         output_flush = 0;
 };
 
 }  // namespace attend

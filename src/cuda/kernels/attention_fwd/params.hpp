@@ -15,10 +15,12 @@ struct Tensor {
   Element type;
 };
 
-/// Where a sequence begins, in elements of each tensor (rows of lse for one head), and its lengths.
+/// Where a sequence begins, in elements of each tensor (rows of lse for one head), and its lengths. The last four are
+/// its first row and its index in the tensor maps of queries and of keys.
 struct Sequence {
   int64_t q, k, v, o, lse, bias;
   int32_t sq, sk;
+  int32_t q_row, q_index, k_row, k_index;
 };
 
 /// A block of query rows of one head of a sequence, and the tiles of keys that it visits.
@@ -39,8 +41,12 @@ struct Params {
   const Sequence* sequences;
   const Item* items;
   const KeyTile* tiles;
-  const uint32_t* bits;
-  int32_t item_count;
+  const uint32_t* bits;  ///< blocks of tile_rows rows of ceil(tile_keys / 32) words
+  int32_t item_count, tile_rows, tile_keys;
+  /// Blocks of kSimpleRows rows of items, numbered through, whose output is not finite: the kernel appends them, and the
+  /// simple kernel computes them again, for it looks at no value that a row does not see. redo_count is 0 at the start.
+  int32_t* redo_count;
+  int32_t* redo;
   int32_t d, dv;
   int32_t group;  ///< query heads per key head
 
@@ -54,7 +60,7 @@ struct Params {
   const float* sink;  ///< null: none; [hq]
 };
 
-/// Tiles of the kernel that takes every Problem.
+/// What a block of the kernel that takes every Problem looks at together: rows of an item, keys of a tile.
 inline constexpr int32_t kSimpleRows = 16, kSimpleKeys = 32, kSimpleThreads = 128, kMaxColumns = 512;
 /// Dynamic shared memory: queries and a tile of keys, a column more so that a column of keys lies in different banks,
 /// and a tile of values; all as f32.

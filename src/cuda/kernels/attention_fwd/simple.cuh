@@ -62,16 +62,24 @@ __device__ inline float score_of(const Params& p, const Sequence& sequence, cons
   return s * kLog2E;
 }
 
-/// Online softmax (Dao 2023, arXiv:2307.08691, algorithm 1). Blocks take items in turn.
-/// A row without a kept key keeps m = -inf and sum = 0: output 0, lse -inf or the sink.
+/// Online softmax (Dao 2023, arXiv:2307.08691, algorithm 1). Blocks of threads take blocks of rows in turn: all, or those
+/// that another kernel left (Params::redo). A row without a kept key keeps m = -inf and sum = 0: output 0, lse -inf or
+/// the sink.
 __device__ inline void simple_forward(const Params& p, float* shared) {
   float* const q_tile = shared;
   float* const k_tile = q_tile + kSimpleRows * p.d;
   float* const v_tile = k_tile + kSimpleKeys * (p.d + 1);
   const int warp = threadIdx.x / kLanes, lane = threadIdx.x % kLanes, first = warp * kRowsPerWarp;
 
-  for (int index = blockIdx.x; index < p.item_count; index += gridDim.x) {
-    const Item item = p.items[index];
+  const int blocks = p.tile_rows / kSimpleRows, words = (p.tile_keys + 31) / 32;
+  const int count = p.redo == nullptr ? p.item_count * blocks : *p.redo_count;
+  for (int index = blockIdx.x; index < count; index += gridDim.x) {
+    const int block = p.redo == nullptr ? index : p.redo[index];
+    Item item = p.items[block / blocks];
+    const int skipped = block % blocks * kSimpleRows;  // rows of the item before this block
+    item.first_row += skipped;
+    item.rows = min(item.rows - skipped, kSimpleRows);
+    if (item.rows <= 0) continue;
     const Sequence sequence = p.sequences[item.sequence];
     const int key_head = item.head / p.group;
     __syncthreads();  // the item before is done with its queries
@@ -87,9 +95,12 @@ __device__ inline void simple_forward(const Params& p, float* shared) {
       for (int c = 0; c < kColumnsPerLane; ++c) out[r][c] = 0;
     }
 
-    for (int t = 0; t < item.tiles; ++t) {
-      const KeyTile tile = p.tiles[item.first_tile + t];
-      const int valid = min(kSimpleKeys, sequence.sk - tile.key);
+    for (int t = 0; t < item.tiles * words; ++t) {  // a word of a tile's bits, 32 keys, at a time
+      KeyTile tile = p.tiles[item.first_tile + t / words];
+      const int word = t % words;
+      tile.key += word * kSimpleKeys;
+      const int valid = min(min(kSimpleKeys, p.tile_keys - word * kSimpleKeys), sequence.sk - tile.key);
+      if (valid <= 0) continue;
       __syncthreads();  // the tile before has been used
       load_tile(k_tile, p.d + 1, p.k, sequence.k + key_head * p.k.head + tile.key * p.k.row, p.d, kSimpleKeys, valid);
       load_tile(v_tile, p.dv, p.v, sequence.v + key_head * p.v.head + tile.key * p.v.row, p.dv, kSimpleKeys, valid);
@@ -104,7 +115,8 @@ __device__ inline void simple_forward(const Params& p, float* shared) {
 #pragma unroll
       for (int r = 0; r < kRowsPerWarp; ++r) {
         if (first + r >= item.rows) break;
-        const uint32_t kept = tile.bits < 0 ? 0xffffffffu : p.bits[int64_t{tile.bits} * kSimpleRows + first + r];
+        uint32_t kept = valid == kSimpleKeys ? 0xffffffffu : (1u << valid) - 1;
+        if (tile.bits >= 0) kept &= p.bits[(int64_t{tile.bits} * p.tile_rows + skipped + first + r) * words + word];
         if (kept == 0) continue;
         const int row = item.first_row + first + r;
         // What lies in a slot that is not kept is never looked at: it may be anything.

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cuda/attention_fwd_lists.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+namespace attend::cuda {
+namespace {
+
+using attention_fwd::Element;
+
+Element element_of(DType type) {
+  switch (type) {
+    case DType::f32: return Element::f32;
+    case DType::f16: return Element::f16;
+    case DType::bf16: break;
+  }
+  return Element::bf16;
+}
+
+/// Arrays one behind the other.
+class Block {
+ public:
+  template <class T>
+  size_t add(const std::vector<T>& values) {
+    constexpr size_t kAlignment = 16;
+    const size_t at = (bytes_.size() + kAlignment - 1) / kAlignment * kAlignment;
+    bytes_.resize(at + values.size() * sizeof(T));
+    if (!values.empty()) std::memcpy(bytes_.data() + at, values.data(), values.size() * sizeof(T));
+    return at;
+  }
+  const std::vector<std::byte>& bytes() const { return bytes_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+/// Ragged tokens are one long sequence to a tensor map.
+std::vector<attention_fwd::Sequence> sequences_of(const AttentionFwd& p) {
+  std::vector<attention_fwd::Sequence> sequences;
+  for (int64_t n = 0; n < p.b; ++n) {
+    attention_fwd::Sequence s{};
+    s.q = p.q_offset(n, 0, 0);
+    s.k = p.k_offset(n, 0, 0);
+    s.v = p.v_offset(n, 0, 0);
+    s.o = p.o_offset(n, 0, 0);
+    s.lse = p.lse_offset(n, 0, 0);
+    s.bias = p.bias_offset(n, 0, 0);
+    s.sq = static_cast<int32_t>(p.query_length(n));
+    s.sk = static_cast<int32_t>(p.key_length(n));
+    s.q_row = p.cu_q.empty() ? 0 : static_cast<int32_t>(p.cu_q[n]);
+    s.q_index = p.cu_q.empty() ? static_cast<int32_t>(n) : 0;
+    s.k_row = p.cu_k.empty() ? 0 : static_cast<int32_t>(p.cu_k[n]);
+    s.k_index = p.cu_k.empty() ? static_cast<int32_t>(n) : 0;
+    sequences.push_back(s);
+  }
+  return sequences;
+}
+
+}  // namespace
+
+AttentionFwdLists::AttentionFwdLists(std::shared_ptr<Context> context, const AttentionFwd& problem,
+                                     const plan_detail::TileList::Shape& shape)
+    : context_(std::move(context)),
+      problem_(problem),
+      shape_(shape),
+      list_(plan_detail::TileList::make(problem, shape)) {}
+
+AttentionFwdLists::~AttentionFwdLists() {
+  if (address_ != 0) (void)context_->with([&](LaunchBackend& backend) { return backend.free(address_); });
+}
+
+Status AttentionFwdLists::upload() {
+  const AttentionFwd& p = problem_;
+  std::vector<attention_fwd::Item> items;
+  for (const auto& item : list_.items)
+    items.push_back(
+        {item.sequence, item.head, item.first_row, item.rows, static_cast<int32_t>(item.first_tile), item.tiles});
+  std::vector<attention_fwd::KeyTile> tiles;
+  for (const auto& tile : list_.tiles) tiles.push_back({tile.key, tile.bits});
+  Block block;
+  const size_t sequences_at = block.add(sequences_of(p)), items_at = block.add(items), tiles_at = block.add(tiles),
+               bits_at = block.add(list_.bits);
+  bytes_ = block.bytes().size();
+  if (bytes_ > 0) {
+    const Status status = context_->with([&](LaunchBackend& backend) -> Status {
+      const Result<DeviceAddress> address = backend.alloc(bytes_, "attention_fwd lists");
+      if (!address.ok()) return address.status();
+      address_ = *address;
+      return backend.copy_to_device(address_, block.bytes());
+    });
+    if (!status.ok()) return status;
+  }
+  params_.q = {nullptr, p.q_strides.row, p.q_strides.head, element_of(p.q_type)};
+  params_.k = {nullptr, p.k_strides.row, p.k_strides.head, element_of(p.k_type)};
+  params_.v = {nullptr, p.v_strides.row, p.v_strides.head, element_of(p.v_type)};
+  params_.o = {nullptr, p.o_strides.row, p.o_strides.head, element_of(p.o_type)};
+  params_.lse_head = p.lse_offset(0, 0, 1) - p.lse_offset(0, 0, 0);
+  params_.sequences = reinterpret_cast<const attention_fwd::Sequence*>(address_ + sequences_at);
+  params_.items = reinterpret_cast<const attention_fwd::Item*>(address_ + items_at);
+  params_.tiles = reinterpret_cast<const attention_fwd::KeyTile*>(address_ + tiles_at);
+  params_.bits = reinterpret_cast<const uint32_t*>(address_ + bits_at);
+  params_.item_count = static_cast<int32_t>(items.size());
+  params_.tile_rows = shape_.rows;
+  params_.tile_keys = shape_.keys;
+  params_.d = static_cast<int32_t>(p.d);
+  params_.dv = static_cast<int32_t>(p.dv);
+  params_.group = static_cast<int32_t>(p.group());
+  params_.scale = static_cast<float>(p.effective_scale());
+  params_.softcap = static_cast<float>(p.softcap);
+  params_.alibi_sequence = p.alibi_per_batch ? p.hq : 0;
+  if (p.bias && p.bias->head) params_.bias_head = p.bias_offset(0, 1, 0) - p.bias_offset(0, 0, 0);
+  if (p.bias && p.bias->row) params_.bias_row = p.bias_offset(0, 0, 1) - p.bias_offset(0, 0, 0);
+  return {};
+}
+
+attention_fwd::Params AttentionFwdLists::params(const AttentionFwdArgs& args) const {
+  attention_fwd::Params params = params_;
+  params.q.data = args.q;
+  params.k.data = args.k;
+  params.v.data = args.v;
+  params.o.data = args.o;
+  params.lse = problem_.lse ? args.lse : nullptr;
+  params.alibi_slopes = problem_.alibi ? args.alibi_slopes : nullptr;
+  params.bias = problem_.bias ? args.bias : nullptr;
+  params.sink = problem_.sink ? args.sink : nullptr;
+  return params;
+}
+
+std::string AttentionFwdLists::explain() const {
+  char text[256];
+  std::snprintf(text, sizeof text,
+                "tiles      %d query rows x %d keys: %zu blocks of rows, %lld full tiles, %lld cut by the mask\n"
+                "lists      %zu bytes on the device\n",
+                shape_.rows, shape_.keys, list_.items.size(), static_cast<long long>(list_.full_tiles),
+                static_cast<long long>(list_.partial_tiles), bytes_);
+  return "device     " + context_->facts().name + "\n" + text;
+}
+
+}  // namespace attend::cuda
