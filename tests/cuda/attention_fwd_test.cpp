@@ -1,42 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <gtest/gtest.h>
-
-#include <string>
-
-#include "cuda/images.hpp"
-#include "sim/launch/simulated_device.hpp"
-#include "verify/verify.hpp"
+#include "simulated.hpp"
 
 namespace attend::cuda {
 namespace {
 
-class CudaAttentionFwd : public testing::Test {
- protected:
-  void SetUp() override {
-    if (find_image("attention_fwd_simple") == nullptr) GTEST_SKIP() << "built without nvcc";
-  }
-};
-
-/// The Problem on a simulated device, under the schedule of the seed, against the oracle.
-void expect_right(const AttentionFwd& problem, uint64_t seed) {
-  ptxsim::Schedule schedule;
-  schedule.seed = seed;
-  schedule.async = ptxsim::kAsyncPolicies[seed % 4];
-  schedule.lanes = seed % 3 == 0 ? ptxsim::LanePolicy::any : ptxsim::LanePolicy::reconverge;
-  PlanOptions options;
-  options.device = ptxsim::simulated_device(schedule);
-  verify::FillOptions fill;
-  fill.seed = seed;
-  fill.ties = seed % 5 == 4;
-  const verify::CheckResult result = verify::check_problem(problem, fill, options);
-  EXPECT_TRUE(result.passed) << schedule.text() << "\n" << result.message;
-}
-
-AttentionFwd problem_of(const std::string& line) {
-  Result<AttentionFwd> problem = AttentionFwd::parse(line);
-  EXPECT_TRUE(problem.ok()) << problem.status().message();
-  return std::move(problem).value();
-}
+using CudaAttentionFwd = CudaTest;
 
 TEST_F(CudaAttentionFwd, random_problems_stay_within_their_bound) {
   verify::GeneratorLimits limits;

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "cuda/images.hpp"
+#include "sim/launch/simulated_device.hpp"
+#include "verify/device_run.hpp"
+#include "verify/verify.hpp"
+
+// What tests of the backend share: Problems on a simulated device, against the oracle.
+namespace attend::cuda {
+
+class CudaTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (find_image("attention_fwd_simple") == nullptr) GTEST_SKIP() << "built without nvcc";
+  }
+};
+
+inline AttentionFwd problem_of(const std::string& line) {
+  Result<AttentionFwd> problem = AttentionFwd::parse(line);
+  EXPECT_TRUE(problem.ok()) << line << ": " << problem.status().message();
+  return problem.ok() ? std::move(problem).value() : AttentionFwd();
+}
+
+inline ptxsim::Schedule schedule_of(uint64_t seed) {
+  ptxsim::Schedule schedule;
+  schedule.seed = seed;
+  schedule.async = ptxsim::kAsyncPolicies[seed % 4];
+  schedule.lanes = seed % 3 == 0 ? ptxsim::LanePolicy::any : ptxsim::LanePolicy::reconverge;
+  schedule.elect_highest = seed % 5 == 1;
+  schedule.quantum = seed % 7 == 2 ? 8 : 200;
+  schedule.interleave_clusters = seed % 4 == 3;
+  return schedule;
+}
+
+/// The Problem under the schedule of the seed. With `poison`, slots that no row uses hold NaN.
+inline void expect_right(const AttentionFwd& problem, uint64_t seed, bool poison = true, int multiprocessors = 3) {
+  const ptxsim::Schedule schedule = schedule_of(seed);
+  PlanOptions options;
+  options.device = ptxsim::simulated_device(schedule, {}, multiprocessors);
+  verify::FillOptions fill;
+  fill.seed = seed;
+  fill.ties = seed % 5 == 4;
+  fill.poison = poison;
+  const verify::CheckResult result = verify::check_problem(problem, fill, options);
+  EXPECT_TRUE(result.passed) << schedule.text() << "\n" << result.message;
+}
+
+}  // namespace attend::cuda
