@@ -221,6 +221,17 @@ std::vector<KernelRow> sm90_rows(const DeviceFacts& facts) {
     KernelRow out;
     out.id = std::string("attention_fwd.sm90.") + row.element + ".d" + std::to_string(row.shape.d);
     if (row.shape.dv != row.shape.d) out.id += "_" + std::to_string(row.shape.dv);
+    // A row whose columns an earlier one has is named for what it does otherwise.
+    const auto* first = std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& each) {
+      return each.type == row.type && each.shape.d == row.shape.d && each.shape.dv == row.shape.dv;
+    });
+    if (first != &row) {
+      if (row.shape.rows != first->shape.rows || row.shape.keys != first->shape.keys)
+        out.id += "." + std::to_string(row.shape.rows) + "x" + std::to_string(row.shape.keys);
+      if (std::strcmp(row.exclusion, first->exclusion) != 0) out.id += std::string(".exclusion_") + row.exclusion;
+      if (row.overlap != first->overlap) out.id += row.overlap ? ".overlap" : ".no_overlap";
+      out.slower = "for comparison, to be asked for by name";
+    }
     out.isa = "sm90";
     out.arithmetic = Arithmetic::mma16;
     out.why = "wgmma on tiles that the copy engine brings, softmax under the products";

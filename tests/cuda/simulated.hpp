@@ -36,11 +36,14 @@ inline ptxsim::Schedule schedule_of(uint64_t seed) {
   return schedule;
 }
 
-/// The Problem under the schedule of the seed. With `poison`, slots that no row uses hold NaN.
-inline void expect_right(const AttentionFwd& problem, uint64_t seed, bool poison = true, int multiprocessors = 3) {
+/// The Problem under the schedule of the seed. An empty kernel is the plan's own choice. With
+/// `poison`, slots that no row uses hold NaN.
+inline void expect_right(const AttentionFwd& problem, uint64_t seed, bool poison = true, int multiprocessors = 3,
+                         const std::string& kernel = {}) {
   const ptxsim::Schedule schedule = schedule_of(seed);
   PlanOptions options;
   options.device = ptxsim::simulated_device(schedule, {}, multiprocessors);
+  options.kernel = kernel;
   verify::FillOptions fill;
   fill.seed = seed;
   fill.ties = seed % 5 == 4;

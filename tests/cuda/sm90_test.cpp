@@ -17,6 +17,26 @@ std::string line_of(int64_t sq, int64_t sk, int64_t d, const std::string& rest) 
          rest;
 }
 
+TEST_F(Sm90, every_row_of_the_table) {
+  PlanOptions options;
+  options.device = ptxsim::simulated_device();
+  const auto ready = plan(problem_of(line_of(8, 8, 64, "")), options);
+  ASSERT_TRUE(ready.ok());
+  int rows = 0;
+  for (const Candidate& candidate : ready->candidates()) {
+    const std::string prefix = "attention_fwd.sm90.";
+    if (!candidate.kernel.starts_with(prefix)) continue;
+    ++rows;
+    const std::string rest = candidate.kernel.substr(prefix.size());
+    const std::string type = rest.substr(0, rest.find('.')), columns = rest.substr(rest.find(".d") + 2);
+    const std::string dv = columns.starts_with("192_128") ? " dv=128" : "";
+    for (uint64_t seed = 0; seed < 4; ++seed)
+      expect_right(problem_of(line_of(200, 330, std::stoi(columns), "hq=2 lse=1 mask=causal dtype=" + type + dv)), seed,
+                   true, 3, candidate.kernel);
+  }
+  EXPECT_GE(rows, 15);
+}
+
 TEST_F(Sm90, is_what_a_plan_chooses_for_16_bits) {
   PlanOptions options;
   options.device = ptxsim::simulated_device();

@@ -16,13 +16,14 @@ struct WgmmaDesc {
   static constexpr uint32_t kGroupBytes = 8 * kRowBytes;  ///< eight rows, over which the swizzle repeats
 
   /// Rows are the outer dimension of the product, their bytes the one that is summed over.
-  __device__ static uint64_t k_major(uint32_t address) {
-    return desc(address, 0, kGroupBytes);
-  }
+  __device__ static uint64_t k_major(uint32_t address) { return desc(address, 0, kGroupBytes); }
   /// Rows are what is summed over; `panel_bytes` from one panel of columns to the next.
   __device__ static uint64_t mn_major(uint32_t address, uint32_t panel_bytes) {
     return desc(address, panel_bytes, kGroupBytes);
   }
+
+  /// The same matrix from `bytes` further on. Shared addresses have 18 bits: nothing carries out of the field.
+  __device__ static uint64_t advance(uint64_t desc, uint32_t bytes) { return desc + (bytes >> 4); }
 
  private:
   __device__ static uint64_t desc(uint32_t address, uint32_t leading_bytes, uint32_t stride_bytes) {
@@ -46,7 +47,8 @@ __device__ inline void wgmma_hold(float (&d)[n]) {
   for (int i = 0; i < n; ++i) asm volatile("" : "+f"(d[i])::"memory");
 }
 
-/// Accumulators of 64 x n: thread's value 4 j + 2 h + e is of row 16 warp + 8 h + lane / 4, column 8 j + 2 (lane % 4) + e.
+/// Accumulators of 64 x n: thread's value 4 j + 2 h + e is of row 16 warp + 8 h + lane / 4, column 8 j + 2 (lane % 4) +
+/// e.
 template <int n, Element element>
 struct Wgmma;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// FlashAttention-3 forward (Shah et al. 2024, arXiv:2407.08608) for 16-bit elements: one producer warp feeds rings of keys
-// and values, each consumer warpgroup owns 64 query rows. The schedule is in README.md of this folder.
+// FlashAttention-3 forward (Shah et al. 2024, arXiv:2407.08608) for 16-bit elements: one producer warp feeds rings of
+// keys and values, each consumer warpgroup owns 64 query rows. The schedule is in README.md of this folder.
 #pragma once
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -149,13 +149,13 @@ __device__ inline uint32_t pack(float low, float high) {
 template <class C>
 __device__ inline void issue_scores(float (&scores)[C::kKeys / 2], uint32_t q, uint32_t k) {
   using Desc = atoms::WgmmaDesc<2 * C::kPanelD>;
+  const uint64_t q_desc = Desc::k_major(q), k_desc = Desc::k_major(k);
   atoms::wgmma_fence();
 #pragma unroll
   for (int column = 0; column < C::kD; column += 16) {
-    const int panel = column / C::kPanelD, inside = 2 * (column % C::kPanelD);
-    Wgmma<C::kKeys, C::kElement>::shared(scores,
-                                         Desc::k_major(q + panel * 2 * C::kPanelD * C::kRows + inside),
-                                         Desc::k_major(k + panel * 2 * C::kPanelD * C::kKeys + inside), column != 0);
+    const int panel = 2 * (column / C::kPanelD * C::kPanelD), inside = 2 * (column % C::kPanelD);
+    Wgmma<C::kKeys, C::kElement>::shared(scores, Desc::advance(q_desc, panel * C::kRows + inside),
+                                         Desc::advance(k_desc, panel * C::kKeys + inside), column != 0);
   }
   atoms::wgmma_commit();
 }
@@ -165,19 +165,20 @@ template <class C>
 __device__ inline void issue_outputs(float (&out)[C::kDv / 2], const uint32_t (&probs)[C::kKeys / 4], uint32_t v) {
   constexpr uint32_t kPanelBytes = 2 * C::kPanelDv * C::kKeys;
   using Desc = atoms::WgmmaDesc<2 * C::kPanelDv>;
+  const uint64_t v_desc = Desc::mn_major(v, kPanelBytes);
   atoms::wgmma_fence();
 #pragma unroll
   for (int key = 0; key < C::kKeys; key += 16) {
     const uint32_t a[4] = {probs[key / 4], probs[key / 4 + 1], probs[key / 4 + 2], probs[key / 4 + 3]};
-    Wgmma<C::kDv, C::kElement>::registers(out, a, Desc::mn_major(v + key * 2 * C::kPanelDv, kPanelBytes));
+    Wgmma<C::kDv, C::kElement>::registers(out, a, Desc::advance(v_desc, key * 2 * C::kPanelDv));
   }
   atoms::wgmma_commit();
 }
 
 /// Softcap, ALiBi and bias, in the order of attention.hpp; scores become what is exponentiated, in units of log2.
 template <class C>
-__device__ inline void apply_terms(const Params& p, const Sequence& sequence, const Item& item, const Place& at, int key,
-                                   float (&scores)[C::kKeys / 2]) {
+__device__ inline void apply_terms(const Params& p, const Sequence& sequence, const Item& item, const Place& at,
+                                   int key, float (&scores)[C::kKeys / 2]) {
   constexpr float kLog2E = 1.4426950408889634f;
   const float slope = p.alibi_slopes == nullptr ? 0 : p.alibi_slopes[item.sequence * p.alibi_sequence + item.head];
 #pragma unroll
@@ -280,8 +281,7 @@ __device__ inline void store_rows(const Sm90Params& p, const Sequence& sequence,
     if (at.lane == 0) {
 #pragma unroll
       for (int column = 0; column < C::kDv; column += C::kPanelDv)
-        atoms::tensor_store(p.o,
-                            {column, sequence.q_row + item.first_row + warp_row, item.head, sequence.q_index},
+        atoms::tensor_store(p.o, {column, sequence.q_row + item.first_row + warp_row, item.head, sequence.q_index},
                             staged + column / C::kPanelDv * kPanelBytes);
       atoms::store_commit();
       atoms::store_wait_read();
@@ -308,7 +308,8 @@ __device__ inline void store_rows(const Sm90Params& p, const Sequence& sequence,
 template <class C>
 __device__ inline void store_empty(const Params& p, const Sequence& sequence, const Item& item, const Place& at) {
   auto* o = static_cast<uint16_t*>(const_cast<void*>(p.o.data));
-  for (int row = 16 * (4 * at.warpgroup + at.warp); row < min(item.rows, 16 * (4 * at.warpgroup + at.warp + 1)); ++row) {
+  for (int row = 16 * (4 * at.warpgroup + at.warp); row < min(item.rows, 16 * (4 * at.warpgroup + at.warp + 1));
+       ++row) {
     uint16_t* to = o + sequence.o + item.head * p.o.head + (item.first_row + row) * p.o.row;
     for (int column = at.lane; column < p.dv; column += 32) to[column] = 0;
     if (p.lse != nullptr && at.lane == 0)
@@ -350,8 +351,7 @@ __device__ inline void finish(const Params& p, const Sequence& sequence, const I
 /// The other warpgroups' turn begins when this one has issued its products.
 template <class C>
 __device__ inline void take_turn(const Place& at) {
-  if constexpr (C::kExclusion == Exclusion::issue && C::kConsumers > 1)
-    atoms::named_sync(kTurn + at.warpgroup, 256);
+  if constexpr (C::kExclusion == Exclusion::issue && C::kConsumers > 1) atoms::named_sync(kTurn + at.warpgroup, 256);
 }
 template <class C>
 __device__ inline void pass_turn(const Place& at) {
