@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Module: text in, program out.
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -48,8 +51,11 @@ Result<Module> Module::parse(std::string_view text, std::string name) {
 }
 
 Result<Module> Module::from_file(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return attend::invalid_argument("cannot read " + path + ": a folder");
+  errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file) return attend::invalid_argument("cannot open " + path);
+  if (!file) return attend::invalid_argument("cannot open " + path + ": " + std::strerror(errno));
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   if (file.bad()) return attend::invalid_argument("cannot read " + path);
   return parse(text, path);

@@ -261,6 +261,12 @@ class Parser {
 
 }  // namespace
 
-syntax::Module parse_module(std::string_view text) { return Parser(text).module(); }
+syntax::Module parse_module(std::string_view text) {
+  if (text.starts_with("\x7f"
+                       "ELF"))
+    throw PtxError{attend::StatusCode::invalid_argument, 0,
+                   "a compiled object, expected PTX as `nvcc -ptx` writes or `cuobjdump -xptx` extracts"};
+  return Parser(text).module();
+}
 
 }  // namespace ptxsim

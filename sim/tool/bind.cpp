@@ -61,10 +61,10 @@ Result<BoundArguments> bind(Device& device, const std::vector<Argument>& argumen
     }
     bound.block.add_bytes(*bytes, one_each ? std::max(1u, entry.params[i].align) : arguments[i].align);
   }
-  // A struct may end with padding.
+  // A struct may end with padding, but no parameter is padding alone.
   const size_t have = bound.block.bytes().size();
   const size_t slack = one_each ? 0 : 7;
-  if (have > entry.param_bytes || have + slack < entry.param_bytes) {
+  if (arguments.size() < entry.params.size() || have > entry.param_bytes || have + slack < entry.param_bytes) {
     return invalid_argument(fmt::format("--args has {} argument{}, {} bytes; {}", arguments.size(),
                                         arguments.size() == 1 ? "" : "s", have, parameter_list(entry)));
   }

@@ -118,6 +118,7 @@ void print_as_json(const Session& session, const Covered& covered, bool finished
 }
 
 void run(const CoverageOptions& options, CommandContext& context) {
+  require_folder_of(options.out);
   const Session session = open_session(options.launch);
   bool finished = true;
   const Covered covered = cover(session, options, finished);

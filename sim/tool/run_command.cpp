@@ -24,6 +24,7 @@ void write_output(const Output& output) {
 
 void run(const LaunchWords& words, const Schedule& schedule, CommandContext& context) {
   const Session session = open_session(words);
+  for (const Argument& argument : session.arguments) require_folder_of(argument.path);
   const SessionRun run = simulate(session, schedule);
   const RunReport& report = run.report;
   // A run that did not end has no results.

@@ -54,8 +54,10 @@ void add_launch_options(CLI::App& command, LaunchWords& words) {
   command.add_option("--smem", words.smem, "Dynamic shared memory in bytes, as in 65536 or 64kb")
       ->transform(CLI::AsSizeValue(false));
   command.add_option("--args", words.args, kArgumentHelp)->expected(1, 1024)->delimiter(',')->type_name("WORD...");
-  command.add_option("--registers", words.registers, "Registers per thread at launch, for setmaxnreg; 0: the module's");
+  command.add_option("--registers", words.registers, "Registers per thread at launch, for setmaxnreg; 0: the module's")
+      ->check(whole_number(255));
   command.add_option("--budget", words.budget, "Warp instructions after which the launch counts as livelocked")
+      ->check(whole_number())
       ->capture_default_str();
   command.add_option("--suppress", words.suppressed, "Hazards that are not reported, as H11,H24")->delimiter(',');
   command.add_flag("--json", words.json, "Print JSON instead of text");
@@ -64,8 +66,10 @@ void add_launch_options(CLI::App& command, LaunchWords& words) {
 
 void add_schedule_options(CLI::App& command, ScheduleWords& words, bool one_schedule) {
   Schedule& schedule = words.schedule;
+  command.option_defaults()->group("Schedule");
   if (one_schedule) {
     command.add_option("--seed", schedule.seed, "Chooses the schedule; the same seed gives the same run")
+        ->check(whole_number())
         ->capture_default_str();
     command
         .add_option("--async", words.async,
@@ -92,6 +96,7 @@ void add_schedule_options(CLI::App& command, ScheduleWords& words, bool one_sche
   command.add_option("--accumulate", words.accumulate, "Accumulation of matrix products: f32, f64 or trunc")
       ->check(CLI::IsMember({"f32", "f64", "trunc"}))
       ->capture_default_str();
+  command.option_defaults()->group("Options");
 }
 
 Schedule schedule_of(const ScheduleWords& words) {
