@@ -35,6 +35,17 @@ const Function* Program::function(std::string_view function_name) const {
   return nullptr;
 }
 
+std::string Program::source_text(int32_t source) const {
+  constexpr int kMaxCallers = 8;
+  std::string text;
+  for (int depth = 0; source >= 0 && depth <= kMaxCallers; ++depth) {
+    const Source& place = sources[static_cast<size_t>(source)];
+    text += (depth == 0 ? "" : ", inlined at ") + place.file + ":" + std::to_string(place.line);
+    source = place.caller;
+  }
+  return text;
+}
+
 Result<Module> Module::parse(std::string_view text, std::string name) {
   if (text.size() > kMaxText) return attend::unsupported(name + ": text of more than 2^30 bytes");
   try {

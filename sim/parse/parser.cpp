@@ -230,7 +230,9 @@ class Parser {
         if (lexer_.accept("+")) parse_constant(lexer_);
       } else {
         if (!lexer_.accept("inlined_at")) lexer_.expected("`function_name` or `inlined_at`");
-        for (int i = 0; i < 3; ++i) parse_u32(lexer_, "a number");
+        location.at_file = parse_u32(lexer_, "a file's number");
+        location.at_line = parse_u32(lexer_, "a line");
+        location.at_column = parse_u32(lexer_, "a column");
       }
     }
     block.statements.push_back({location});
