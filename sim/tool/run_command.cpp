@@ -42,6 +42,7 @@ void run(const LaunchWords& words, const Schedule& schedule, CommandContext& con
     line["counts"] = json_of(report.counts);
     line["outputs"] = Json::array();
     for (const Output& output : run.outputs) {
+      if (!output.shown) continue;
       Json each{{"name", output.argument->name},
                 {"type", element_name(output.argument->element)},
                 {"shape", output.argument->shape}};
@@ -61,6 +62,7 @@ void run(const LaunchWords& words, const Schedule& schedule, CommandContext& con
   fmt::print("{}", counts_text(report.counts));
   if (!report.finished) return;
   for (const Output& output : run.outputs) {
+    if (!output.shown) continue;
     const Argument& argument = *output.argument;
     fmt::print("{} {}{} = {}{}\n", argument.name, element_name(argument.element),
                attend::io::shape_text(argument.shape), preview(output),

@@ -49,7 +49,8 @@ void add_launch_options(CLI::App& command, LaunchWords& words) {
   command.add_option("file", words.file, "PTX, as nvcc -ptx -arch=sm_90a writes it")->required();
   command.add_option("--entry", words.entry, "The kernel: its mangled name or a part of it that no other entry has");
   command.add_option("--grid", words.grid, "CTAs: X, X,Y or X,Y,Z")->capture_default_str();
-  command.add_option("--block", words.block, "Threads of a CTA: X, X,Y or X,Y,Z; default: .reqntid of the kernel");
+  command.add_option("--block", words.block,
+                     "Threads of a CTA: X, X,Y or X,Y,Z; default: the kernel's .reqntid, else .maxntid");
   command.add_option("--cluster", words.cluster, "CTAs of a cluster; default: .reqnctapercluster, else 1");
   command.add_option("--smem", words.smem, "Dynamic shared memory in bytes, as in 65536 or 64kb")
       ->transform(CLI::AsSizeValue(false));
@@ -137,8 +138,10 @@ Session open_session(const LaunchWords& words) {
     options.block = parse_dim("block", words.block);
   } else if (session.entry.required_block.x != 0) {
     options.block = session.entry.required_block;
+  } else if (session.entry.max_block.x != 0) {
+    options.block = session.entry.max_block;
   } else {
-    throw CommandError("--block is needed: " + session.entry.name + " has no .reqntid", kExitUsage);
+    throw CommandError("--block is needed: " + session.entry.name + " has neither .reqntid nor .maxntid", kExitUsage);
   }
   if (!words.cluster.empty())
     options.cluster = parse_dim("cluster", words.cluster);
@@ -162,9 +165,10 @@ SessionRun simulate(const Session& session, const Schedule& schedule, const Trac
   run.report = take(device.launch(session.module, session.entry.name, session.options, bound.block));
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   for (const Argument& argument : session.arguments) {
-    if (!argument.result) continue;
+    if (argument.kind != Argument::Kind::buffer) continue;
     Output output{&argument, std::vector<std::byte>(argument.buffer_bytes)};
     require(device.download(output.content, bound.address.at(argument.name)));
+    output.shown = argument.result || output.content != argument.content;
     run.outputs.push_back(std::move(output));
   }
   return run;

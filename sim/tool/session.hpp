@@ -45,10 +45,11 @@ Session open_session(const LaunchWords& words);
 /// Reads the module alone; the message of an error begins with the file.
 Module open_module(const std::string& file);
 
-/// What a result of the kernel holds after a run.
+/// What a buffer holds after a run.
 struct Output {
   const Argument* argument;
   std::vector<std::byte> content;
+  bool shown = true;  ///< it is a result, or the kernel has changed it
 };
 struct SessionRun {
   RunReport report;

@@ -125,6 +125,23 @@ def run_answers(folder):
         picture = file.read()
     expect(picture.startswith("<svg") and "warp 3" in picture, "trace draws every warp")
 
+    words = ["run", SAXPY, "--block", "8", "--args", "y=random:f32:8", "x=random:f32:8:2", "f32:2", "i32:8"]
+    names = [output["name"] for output in answer(words, folder)["outputs"]]
+    expect(names == ["y"], f"run shows a buffer that the kernel has changed: {names}")
+
+    with open(os.path.join(folder, REVERSE), encoding="utf-8") as file:
+        text = file.read()
+    with open(os.path.join(folder, "max.ptx"), "w", encoding="utf-8") as file:
+        file.write(text.replace(".reqntid", ".maxntid").replace("  bar.sync", "  membar.cta;\n  bar.sync"))
+    ran = answer(["run", "max.ptx", "--args", *BUFFERS], folder)
+    expect(ran["block"] == [128, 1, 1], f"the block is .maxntid when nothing else is said: {ran['block']}")
+    mutated = answer(["mutate", "max.ptx", "--args", *BUFFERS], folder, code=1)
+    expect(mutated["caught"] == mutated["mutants"] - 1, f"mutate lets a needless fence survive: {mutated['results']}")
+    excuse = ["--equivalent", "delete@membar.cta=the barrier orders as much"]
+    mutated = answer(["mutate", "max.ptx", *excuse, "--args", *BUFFERS], folder)
+    expect(mutated["percent"] == 100 and len(mutated["equivalent"]) == 1, f"mutate --equivalent: {mutated['equivalent']}")
+    answer(["mutate", "max.ptx", *excuse, *excuse[:1], "delete@bar.sync=no", "--args", *BUFFERS], folder, code=1)
+
     mutated = answer(reverse("mutate", "--seeds", "1"), folder)
     expect(mutated["mutants"] == mutated["caught"] > 0, f"mutate catches all: {mutated['caught']} of {mutated['mutants']}")
 
@@ -219,6 +236,7 @@ def run_failures(folder):
         (reverse("check", "--expect", "out"), ["expected NAME=FILE.npy"]),
         (reverse("check", "--seeds", "0"), ["--seeds", "1 to 1000000"]),
         (reverse("run", "--out", "x"), ["--out"]),
+        (reverse("mutate", "--equivalent", "delete"), ["'delete'", "expected KIND@WHERE=REASON"]),
         (reverse("run", "--spurious", "2"), ["--spurious"]),
         (reverse("trace", "--picture", "t.jpg"), ["t.jpg", ".png or .svg"]),
         (reverse("trace", "--first-cta", "7"), ["7", "1 CTA"]),
