@@ -147,7 +147,7 @@ struct Program {
     int32_t caller = -1;  ///< index of the place where this one was inlined; -1: none
   };
   std::vector<Source> sources;
-  /// "a.cuh:5, inlined at b.cu:17"; empty for -1.
+  /// "a.cuh:5, inlined at /path/b.cu:17"; empty for -1.
   std::string source_text(int32_t source) const;
   std::vector<std::shared_ptr<const void>> details;
   std::vector<EntryInfo> entries;

@@ -242,10 +242,10 @@ TEST(parse_lower, places_of_inlined_code_name_every_caller) {
   const Module module = parsed(module_text(
       ".func f() {\n.reg .b32 %r<3>;\n.loc 1 5 2, inlined_at 2 9 1\nmov.u32 %r1, 1;\n"
       ".loc 1 8 3, function_name $x, inlined_at 1 5 2\nmov.u32 %r1, 2;\n.loc 1 8 3, inlined_at 2 30 1\nret;\n}\n"
-      ".file 1 \"a.cuh\"\n.file 2 \"b.cu\"\n"));
+      ".file 1 \"/h/a.cuh\"\n.file 2 \"/k/b.cu\"\n"));
   const Program& program = module.program();
-  EXPECT_EQ(program.source_text(program.code[1].source), "a.cuh:8, inlined at a.cuh:5, inlined at b.cu:9");
-  EXPECT_EQ(program.source_text(program.code[2].source), "a.cuh:8, inlined at b.cu:30");
+  EXPECT_EQ(program.source_text(program.code[1].source), "a.cuh:8, inlined at a.cuh:5, inlined at /k/b.cu:9");
+  EXPECT_EQ(program.source_text(program.code[2].source), "a.cuh:8, inlined at /k/b.cu:30");
   // A text may claim that a place was inlined into itself, again and again.
   std::string loop = ".func f() {\n";
   for (int i = 0; i < 100; ++i) loop += ".loc 1 2 3, inlined_at 1 2 3\n";
