@@ -41,8 +41,8 @@ std::string Program::source_text(int32_t source) const {
   for (int depth = 0; source >= 0 && depth <= kMaxCallers; ++depth) {
     const Source& place = sources[static_cast<size_t>(source)];
     // Of a header the name is enough; the path of the file that is compiled is one to follow.
-    const size_t name = place.caller < 0 ? 0 : place.file.find_last_of('/') + 1;
-    text += (depth == 0 ? "" : ", inlined at ") + place.file.substr(name) + ":" + std::to_string(place.line);
+    const size_t begin = place.caller < 0 ? 0 : place.file.find_last_of('/') + 1;
+    text += (depth == 0 ? "" : ", inlined at ") + place.file.substr(begin) + ":" + std::to_string(place.line);
     source = place.caller;
   }
   return text;
