@@ -125,6 +125,18 @@ Surroundings for_mbarrier(const std::string& form) {
   return {text, after};
 }
 
+/// The parameter's tensor map is copied to where the form changes it.
+Surroundings for_tensor_map(const std::string& form) {
+  const bool copies = starts(form, {"tensormap.cp"});
+  const bool shared = copies || has(form, "shared::cta");
+  std::string text = shared ? set(copies ? "%d2" : "%d1", "tile") : "";
+  for (const char* at : {"0", "16", "32", "48", "64", "80", "96", "112"})
+    text += std::string("  ld.param.v4.b32 {%r8, %r9, %r10, %r11}, [map+") + at + "];\n  st." +
+            (shared ? "shared.v4.b32 [tile+" : "global.v4.b32 [%d1+") + at + "], {%r8, %r9, %r10, %r11};\n";
+  if (copies) text += "  bar.warp.sync -1;\n";
+  return {text, "", copies ? 32u : 1u};
+}
+
 Surroundings surroundings_of(const std::string& form) {
   const std::string wgmma_operands =
       "  mov.u32 %r20, tile;\n  shr.u32 %r20, %r20, 4;\n  cvt.u64.u32 %d1, %r20;\n"
@@ -138,6 +150,7 @@ Surroundings surroundings_of(const std::string& form) {
     const bool narrow = has(form, "[%r1]");
     return {set(narrow ? "%r1" : "%d1", "tile") + set(narrow ? "%r2" : "%r1", "4"), "  cp.async.wait_all;\n"};
   }
+  if (starts(form, {"tensormap"})) return for_tensor_map(form);
   if (starts(form, {"mbarrier", "cp.async.mbarrier"})) return for_mbarrier(form);
   if (starts(form, {"st.async", "red.async"})) {
     const bool eight = has(form, "64 ") || has(form, ".v2");
