@@ -55,6 +55,10 @@ void add_launch_options(CLI::App& command, LaunchWords& words) {
   command.add_option("--smem", words.smem, "Dynamic shared memory in bytes, as in 65536 or 64kb")
       ->transform(CLI::AsSizeValue(false));
   command.add_option("--args", words.args, kArgumentHelp)->expected(1, 1024)->delimiter(',')->type_name("WORD...");
+  command.add_option("--buffers", words.buffers, "Memory that no parameter points to, for ptr: and tma: NAME=KIND:...")
+      ->expected(1, 1024)
+      ->delimiter(',')
+      ->type_name("WORD...");
   command.add_option("--registers", words.registers, "Registers per thread at launch, for setmaxnreg; 0: the module's")
       ->check(whole_number(255));
   command.add_option("--budget", words.budget, "Warp instructions after which the launch counts as livelocked")
@@ -152,7 +156,7 @@ Session open_session(const LaunchWords& words) {
   options.registers_per_thread = words.registers;
   options.instruction_budget = words.budget;
   for (const std::string& name : words.suppressed) session.checks.suppressed.push_back(parse_hazard(name));
-  session.arguments = take(parse_arguments(words.args));
+  session.arguments = take(parse_arguments(words.buffers, words.args));
   return session;
 }
 

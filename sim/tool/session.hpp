@@ -17,7 +17,7 @@ struct LaunchWords {
   uint64_t smem = 0;
   uint32_t registers = 0;
   uint64_t budget = LaunchOptions{}.instruction_budget;
-  std::vector<std::string> args;
+  std::vector<std::string> args, buffers;
   std::vector<std::string> suppressed;
   bool json = false, quiet = false;
 };

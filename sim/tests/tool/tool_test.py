@@ -19,6 +19,28 @@ COMMANDS = ["list", "run", "check", "count", "coverage", "trace", "mutate", "ben
 LAUNCHING = ["run", "check", "count", "coverage", "trace", "mutate"]
 SAXPY, REVERSE = "sim/tool/examples/saxpy.ptx", "sim/tool/examples/reverse.ptx"
 BUFFERS = ["out=zeros:u32:128", "in=random:u32:128"]
+# Parameters are struct { u64 a; i32 b; }, struct { u32* x; u8 c; } and u32*.
+FIELDS = """.version 8.0
+.target sm_90a
+.address_size 64
+.entry fields(.param .align 8 .b8 s[16], .param .align 8 .b8 t[16], .param .u64 out)
+.reqntid 1, 1, 1
+{
+  .reg .b64 %at, %x;
+  .reg .b32 %v;
+  ld.param.u64 %at, [out];
+  ld.param.u32 %v, [s];
+  st.global.u32 [%at], %v;
+  ld.param.u32 %v, [s+8];
+  st.global.u32 [%at+4], %v;
+  ld.param.u64 %x, [t];
+  ld.global.u32 %v, [%x];
+  st.global.u32 [%at+8], %v;
+  ld.param.u8 %v, [t+8];
+  st.global.u32 [%at+12], %v;
+  ret;
+}
+"""
 failures = []
 
 
@@ -124,6 +146,13 @@ def run_answers(folder):
     with open(os.path.join(folder, "t.svg"), encoding="utf-8") as file:
         picture = file.read()
     expect(picture.startswith("<svg") and "warp 3" in picture, "trace draws every warp")
+
+    with open(os.path.join(folder, "fields.ptx"), "w", encoding="utf-8") as file:
+        file.write(FIELDS)
+    answer(["run", "fields.ptx", "--buffers", "x=in:in.npy", "--args", "u64:5", "i32:6", "ptr:x:4", "u8:7", "out:f.npy:u32:4"],
+           folder)
+    values = words_of(os.path.join(folder, "f.npy"))
+    expect(values == (5, 6, 1, 7), f"words are fields of structs, and point into --buffers: {values}")
 
     words = ["run", SAXPY, "--block", "8", "--args", "y=random:f32:8", "x=random:f32:8:2", "f32:2", "i32:8"]
     names = [output["name"] for output in answer(words, folder)["outputs"]]
@@ -236,6 +265,9 @@ def run_failures(folder):
         (reverse("check", "--expect", "out"), ["expected NAME=FILE.npy"]),
         (reverse("check", "--seeds", "0"), ["--seeds", "1 to 1000000"]),
         (reverse("run", "--out", "x"), ["--out"]),
+        (reverse("run", "--buffers", "zeros:u32:8"), ["--buffers has 'zeros:u32:8'", "expected a name"]),
+        (reverse("run", "--buffers", "x=i32:8"), ["--buffers has 'x=i32:8'", "expected memory"]),
+        (reverse("run", "--buffers", "in=zeros:u32:8"), ["'in' is the name of an earlier one"]),
         (reverse("mutate", "--equivalent", "delete"), ["'delete'", "expected KIND@WHERE=REASON"]),
         (reverse("run", "--spurious", "2"), ["--spurious"]),
         (reverse("trace", "--picture", "t.jpg"), ["t.jpg", ".png or .svg"]),
