@@ -290,10 +290,15 @@ void decode_set(Decode& d) {
     if (each.type == result) when_true = &each;
   }
   const bool only_halves = result == Type::u16 || result == Type::s16;
-  if (when_true == nullptr || (pair && result != type) || (!pair && type_kind(result) == TypeKind::packed) ||
-      (only_halves && !half) || (half && result == Type::f32))
+  const bool integer = result == Type::u32 || result == Type::s32;
+  const bool other_half = half && result != type && (result == Type::f16 || result == Type::bf16);
+  if (when_true == nullptr || (pair && result != type && !integer) ||
+      (!pair && type_kind(result) == TypeKind::packed) || (only_halves && !half) || (half && result == Type::f32) ||
+      other_half)
     d.invalid(std::string("no set of .") + type_name(type) + " with a result ." + type_name(result));
-  d.imm(3, int64_t{when_true->bits} << 1 | (relation.ftz ? 1 : 0));
+  // A pair's integer result has a mask in each half.
+  const uint32_t bits = pair && integer ? 0xffff : when_true->bits;
+  d.imm(3, int64_t{bits} << 1 | (relation.ftz ? 1 : 0));
   d.out(result), d.in(type), d.in(type);
   decode_third_predicate(d, relation);
   if (pair) return d.emit(type == Type::f16x2 ? &set_pair<F16> : &set_pair<Bf16>);

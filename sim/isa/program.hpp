@@ -144,8 +144,11 @@ struct Program {
   struct Source {
     std::string file;
     int32_t line = 0;
+    int32_t caller = -1;  ///< index of the place where this one was inlined; -1: none
   };
   std::vector<Source> sources;
+  /// "a.cuh:5, inlined at /path/b.cu:17"; empty for -1.
+  std::string source_text(int32_t source) const;
   std::vector<std::shared_ptr<const void>> details;
   std::vector<EntryInfo> entries;
 

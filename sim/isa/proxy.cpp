@@ -29,8 +29,8 @@ Outcome fence_mbarrier_init(Step& s) {
   return Outcome::next;
 }
 
-/// fence.proxy.tensormap::generic.release.scope; .acquire.scope [addr], 128. Tensor maps are encoded by the host and
-/// immutable in the simulator, so there is nothing to order: the address is checked.
+/// fence.proxy.tensormap::generic.release.scope; .acquire.scope [addr], 128. Copies see the bytes of a tensor map as
+/// they are (isa/tensor_map.cpp), so there is nothing to order: the address is checked.
 Outcome fence_tensormap(Step& s) {
   for_lanes(s.mask,
             [&](uint32_t lane) { resolve(s, Space::generic, s.address(0, lane, s.inst.imm[0]), 128, lane, 128); });

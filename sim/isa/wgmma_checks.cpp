@@ -95,6 +95,7 @@ void check_wgmma_registers(const Step& step, const WgmmaForm& form, const Accumu
   if (last.held > 0 && last.epoch == step.warp.wgmma_epoch && !last.form->same_shape(form))
     report.note(HazardId::H03, "accumulates into the registers of a wgmma of another shape (" + last.form->text() +
                                    ") without a wgmma.fence between");
+  const bool accumulates = wgmma_scale_d(step, form);
   for (uint32_t i = 0; i < form.d_registers; ++i) {
     RegisterState& d = state[step.operands[i].slot];
     const std::string name =
@@ -106,7 +107,7 @@ void check_wgmma_registers(const Step& step, const WgmmaForm& form, const Accumu
       report.note(HazardId::H02,
                   "accumulates into an A fragment of the wgmma at line " + line_of(d) + " before wgmma.wait_group");
     check_fenced(report, step, d, name);
-    if (wgmma_scale_d(step, form)) check_written(report, d, name);
+    if (accumulates) check_written(report, d, name);
   }
   for (uint32_t j = 0; form.a_in_registers && j < 4; ++j) {
     RegisterState& a = state[step.operands[form.a_operand() + j].slot];

@@ -152,8 +152,6 @@ void Warpgroup::launch(const Step& step, std::unique_ptr<WgmmaOp> op) {
   RunCounts& counts = step.machine.counts();
   ++counts.matrix_instructions;
   counts.multiply_adds += uint64_t{kGroupRows} * op->form->n * op->form->k;
-  Recorder& recorder = step.machine.recorder();
-  if (recorder.timeline(cta_.index)) op->flight = recorder.begin_flight(*op, step.machine.now());
   step.machine.async().issue(std::move(op), step.machine.now());
 }
 
@@ -250,7 +248,6 @@ void WgmmaOp::complete() {
   accumulator->order.pop_front();
   for (Accumulator::Member& member : accumulator->members) --member.in_flight;
   group_.completed(sequence_);
-  if (flight) machine_.recorder().close(*flight, machine_.now());
   machine_.event();
 }
 

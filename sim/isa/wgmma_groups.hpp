@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -94,7 +93,6 @@ class WgmmaOp : public AsyncOp {
   bool scale_d = true;
   Accumulator* accumulator = nullptr;
   std::array<std::shared_ptr<Frame>, kGroupWarps> frames;  ///< whose registers; null: the warp has not issued it yet
-  std::optional<size_t> flight;                            ///< bar of the timeline
   Clocks known;                                            ///< to every warp that has issued it
 
  private:

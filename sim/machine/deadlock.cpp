@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/machine/deadlock.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 
@@ -12,11 +13,22 @@
 namespace ptxsim {
 namespace {
 
+/// "line 12 (a.cu:3): bar.sync 0;", the text without its comment.
 std::string text_of(const Program& program, int32_t line) {
-  if (line < 1 || static_cast<size_t>(line) > program.lines.size()) return {};
-  const std::string& text = program.lines[static_cast<size_t>(line) - 1];
-  const size_t first = text.find_first_not_of(" \t");
-  return first == std::string::npos ? std::string() : text.substr(first);
+  std::string text = "line " + std::to_string(line);
+  const auto inst = std::find_if(program.code.begin(), program.code.end(),
+                                 [&](const Inst& each) { return each.row != nullptr && each.line == line; });
+  if (inst != program.code.end() && inst->source >= 0) text += " (" + program.source_text(inst->source) + ")";
+  text += ":";
+  if (line < 1 || static_cast<size_t>(line) > program.lines.size()) return text;
+  const std::string& words = program.lines[static_cast<size_t>(line) - 1];
+  bool blank = true;
+  for (const char c : words.substr(0, words.find("//"))) {
+    const bool space = c == ' ' || c == '\t';
+    if (!space) text += blank ? std::string{' ', c} : std::string(1, c);
+    blank = space;
+  }
+  return text;
 }
 
 std::string wait_text(const Wait& wait) {
@@ -58,7 +70,7 @@ void describe_warps(const Cta& cta, std::string& text) {
       const int32_t line = split.wait.line != 0 ? split.wait.line : inst.line;
       now += now.empty() ? "" : "; ";
       if (warp.splits.size() > 1) now += "lanes " + lane_list(split.mask) + ": ";
-      now += wait_text(split.wait) + ", line " + std::to_string(line) + ": " + text_of(program, line);
+      now += wait_text(split.wait) + ", " + text_of(program, line);
     }
     if (warp.done()) now = "has ended";
     if (now != previous) {

@@ -10,10 +10,7 @@ namespace ptxsim {
 Site site_of(const Program& program, const Inst& inst, const Cta& cta, int warp, int lane) {
   Site site;
   site.line = inst.line;
-  if (inst.source >= 0) {
-    const Program::Source& source = program.sources[static_cast<size_t>(inst.source)];
-    site.source = source.file + ":" + std::to_string(source.line);
-  }
+  site.source = program.source_text(inst.source);
   site.cta = cta.index;
   site.warp = warp;
   site.lane = lane;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
+#include <type_traits>
 
 namespace ptxsim {
 namespace {
@@ -60,7 +61,7 @@ uint64_t checksum_of(const Image& image) {
 }
 
 Status refuse(const std::string& field, const std::string& found, const std::string& expected) {
-  return invalid_argument("encode_tiled: " + field + " is " + found + ", expected " + expected);
+  return invalid_argument(field + " is " + found + ", expected " + expected);
 }
 Status refuse(const std::string& field, uint64_t found, const std::string& expected) {
   return refuse(field, std::to_string(found), expected);
@@ -102,17 +103,68 @@ Status check_box(const TiledDesc& desc) {
   if (inner % 16 != 0) return refuse(name, inner, "a multiple of 16");
   if (desc.swizzle == TensorSwizzle::none || inner == width) return {};
   if (inner > width) return refuse(name, inner, "at most " + std::to_string(width) + " (swizzle)");
-  return attend::unsupported("encode_tiled: " + name + " is " + std::to_string(inner) + " with a swizzle of " +
-                             std::to_string(width) + ": narrower boxes are not simulated");
+  return attend::unsupported(name + " is " + std::to_string(inner) + " with a swizzle of " + std::to_string(width) +
+                             ": narrower boxes are not simulated");
+}
+
+Status check(const TiledDesc& desc) {
+  Status status = check_kind(desc);
+  if (status.ok()) status = check_tensor(desc);
+  return status.ok() ? check_box(desc) : status;
+}
+
+/// The bytes as an image that the encoder or replace_field() has made; nothing, and why, when neither has.
+std::optional<Image> image_of(std::span<const std::byte, kTensorMapBytes> bytes, std::string& why) {
+  Image image;
+  std::memcpy(&image, bytes.data(), sizeof image);
+  if (image.mark != kMark)
+    why = "the 128 bytes are no tensor map";
+  else if (image.checksum != checksum_of(image))
+    why = "the tensor map's bytes were changed after it was encoded";
+  else
+    return image;
+  return std::nullopt;
+}
+
+/// Types in the order of tensormap.replace.
+constexpr std::array<TensorType, 13> kReplacedTypes = {
+    TensorType::u8,   TensorType::u16,  TensorType::u32,     TensorType::s32,     TensorType::u64,
+    TensorType::s64,  TensorType::f16,  TensorType::f32,     TensorType::f32_ftz, TensorType::f64,
+    TensorType::bf16, TensorType::tf32, TensorType::tf32_ftz};
+
+bool set_field(Image& image, TensorMapField field, uint32_t dimension, uint64_t value) {
+  const auto narrow = [&](auto& at, uint64_t limit) {
+    if (value > limit) return false;
+    at = static_cast<std::remove_reference_t<decltype(at)>>(value);
+    return true;
+  };
+  switch (field) {
+    case TensorMapField::global_address: image.address = value; return true;
+    case TensorMapField::rank:  // counted from zero
+      if (value > 4) return false;
+      image.rank = static_cast<uint8_t>(value + 1);
+      return true;
+    case TensorMapField::box_dim: return dimension < 5 && narrow(image.box[dimension], kMaxBox);
+    case TensorMapField::global_dim: return dimension < 5 && narrow(image.dim[dimension], kMaxDim);
+    case TensorMapField::global_stride: return dimension < 4 && narrow(image.stride_bytes[dimension], kStrideLimit);
+    case TensorMapField::element_stride:
+      return dimension < 5 && narrow(image.element_stride[dimension], kMaxElementStride);
+    case TensorMapField::elemtype:
+      if (value >= kReplacedTypes.size()) return false;
+      image.type = static_cast<uint8_t>(kReplacedTypes[value]);
+      return true;
+    case TensorMapField::interleave_layout: return value == 0;
+    case TensorMapField::swizzle_mode: return narrow(image.swizzle, 3);
+    case TensorMapField::fill_mode: return narrow(image.fill, 1);
+  }
+  return false;
 }
 
 }  // namespace
 
 attend::Result<TensorMap> encode_tensor_map(const TiledDesc& desc) {
-  Status status = check_kind(desc);
-  if (status.ok()) status = check_tensor(desc);
-  if (status.ok()) status = check_box(desc);
-  if (!status.ok()) return status;
+  const Status status = check(desc);
+  if (!status.ok()) return Status(status.code(), "encode_tiled: " + status.message());
   Image image;
   image.mark = kMark;
   image.address = desc.address;
@@ -133,16 +185,9 @@ attend::Result<TensorMap> encode_tensor_map(const TiledDesc& desc) {
 }
 
 std::optional<TiledDesc> decode_tensor_map(std::span<const std::byte, kTensorMapBytes> bytes, std::string& why) {
-  Image image;
-  std::memcpy(&image, bytes.data(), sizeof image);
-  if (image.mark != kMark) {
-    why = "the 128 bytes are no tensor map";
-    return std::nullopt;
-  }
-  if (image.checksum != checksum_of(image)) {
-    why = "the tensor map's bytes were changed after it was encoded";
-    return std::nullopt;
-  }
+  const std::optional<Image> found = image_of(bytes, why);
+  if (!found) return std::nullopt;
+  const Image& image = *found;
   TiledDesc desc;
   desc.type = static_cast<TensorType>(image.type);
   desc.rank = image.rank;
@@ -155,7 +200,23 @@ std::optional<TiledDesc> decode_tensor_map(std::span<const std::byte, kTensorMap
   }
   desc.swizzle = static_cast<TensorSwizzle>(image.swizzle);
   desc.fill = static_cast<TensorFill>(image.fill);
-  return desc;
+  const Status status = check(desc);
+  if (status.ok()) return desc;
+  why = "the tensor map's " + status.message();
+  return std::nullopt;
+}
+
+bool replace_field(std::span<std::byte, kTensorMapBytes> bytes, TensorMapField field, uint32_t dimension,
+                   uint64_t value, std::string& why) {
+  std::optional<Image> image = image_of(bytes, why);
+  if (!image) return false;
+  if (!set_field(*image, field, dimension, value)) {
+    why = "the new value " + std::to_string(value) + " of dimension " + std::to_string(dimension) + " cannot be";
+    return false;
+  }
+  image->checksum = checksum_of(*image);
+  std::memcpy(bytes.data(), &*image, sizeof *image);
+  return true;
 }
 
 uint32_t tensor_type_bytes(TensorType type) { return row_of(type).bytes; }

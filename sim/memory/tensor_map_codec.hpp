@@ -22,6 +22,25 @@ attend::Result<TensorMap> encode_tensor_map(const TiledDesc& desc);
 /// The description in a map's bytes; nothing, and why, when the encoder did not write them.
 std::optional<TiledDesc> decode_tensor_map(std::span<const std::byte, kTensorMapBytes> bytes, std::string& why);
 
+/// What tensormap.replace changes.
+enum class TensorMapField : uint8_t {
+  global_address,
+  rank,
+  box_dim,
+  global_dim,
+  global_stride,
+  element_stride,
+  elemtype,
+  interleave_layout,
+  swizzle_mode,
+  fill_mode
+};
+/// Changes one field of a map's bytes, that of dimension `dimension` where there is one for each. `value` is coded as
+/// the PTX ISA says. What the fields are together is judged when the map is used, as several may change one after the
+/// other. False, and why, when the bytes are no map or the value cannot be.
+bool replace_field(std::span<std::byte, kTensorMapBytes> bytes, TensorMapField field, uint32_t dimension,
+                   uint64_t value, std::string& why);
+
 uint32_t tensor_type_bytes(TensorType type);
 const char* tensor_type_name(TensorType type);
 bool is_real(TensorType type);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The mutants of a text: what is broken, and how.
 #include "sim/mutate/mutate.hpp"
 
 #include <algorithm>
@@ -12,9 +13,10 @@
 namespace ptxsim {
 namespace {
 
-/// A statement of the text without its label and guard: `text[begin, end)`, the semicolon included.
+/// A statement of the text without its label: its guard, if it has one, and from `opcode` on the instruction with its
+/// semicolon.
 struct Statement {
-  size_t begin = 0, end = 0;
+  size_t begin = 0, opcode = 0, end = 0;
 };
 
 bool is_space(char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; }
@@ -53,7 +55,7 @@ std::optional<Statement> find_statement(const std::string& text, size_t at, size
     if (text.compare(begin, opcode.size(), opcode) == 0) {
       const size_t end = text.find(';', begin);
       if (end == std::string::npos) return std::nullopt;
-      return Statement{begin, end + 1};
+      return Statement{at, begin, end + 1};
     }
     // A label ends with a colon, everything else with a semicolon.
     const size_t stop = text.find_first_of(";:{}", begin);
@@ -70,6 +72,21 @@ std::optional<Statement> find_statement(const std::string& text, size_t at, size
   return std::nullopt;
 }
 
+/// Blanks and ends of lines as one space, comments as none.
+std::string tidy(const std::string& text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const size_t next = skip_blanks(text, at);
+    if (next > at) {
+      if (!out.empty() && next < text.size()) out += ' ';
+      at = next;
+    } else {
+      out += text[at++];
+    }
+  }
+  return out;
+}
+
 bool replace_first(std::string& text, std::string_view from, std::string_view to) {
   const size_t at = text.find(from);
   if (at == std::string::npos) return false;
@@ -77,83 +94,103 @@ bool replace_first(std::string& text, std::string_view from, std::string_view to
   return true;
 }
 
-/// The last operand, when it is a decimal immediate, changed by `by`.
-std::optional<std::string> shift_last_immediate(const std::string& statement, int64_t by) {
-  size_t end = statement.size() - 1;
-  while (end > 0 && is_space(statement[end - 1])) --end;
-  size_t begin = end;
-  while (begin > 0 && std::isdigit(static_cast<unsigned char>(statement[begin - 1])) != 0) --begin;
-  if (begin == end || begin == 0 || !(is_space(statement[begin - 1]) || statement[begin - 1] == ','))
-    return std::nullopt;
-  int64_t value = 0;
-  std::from_chars(statement.data() + begin, statement.data() + end, value);
-  if (value + by < 0) return std::nullopt;
-  return statement.substr(0, begin) + std::to_string(value + by) + statement.substr(end);
-}
-
 /// The operand list's first name: the predicate that a wait writes.
 std::string first_operand(const std::string& statement) {
-  size_t at = 0;
-  while (at < statement.size() && !is_space(statement[at])) ++at;
-  at = skip_blanks(statement, at);
-  const size_t end = statement.find_first_of(" \t,|;", at);
-  return statement.substr(at, end - at);
+  const size_t at = std::min(statement.find(' '), statement.size() - 1) + 1;
+  return statement.substr(at, statement.find_first_of(" ,|;", at) - at);
 }
 
+/// Mutants of one statement.
 class Maker {
  public:
-  Maker(std::vector<Mutant>& out, int32_t line, std::string original, size_t begin)
-      : out_(out), line_(line), original_(std::move(original)), begin_(begin) {}
+  Maker(std::vector<Mutant>& out, Mutant place, std::string guard, std::string instruction)
+      : out_(out), place_(std::move(place)), guard_(std::move(guard)), instruction_(std::move(instruction)) {}
 
-  void add(std::string kind, std::string mutated) {
-    if (mutated == original_) return;
-    out_.push_back({line_, std::move(kind), original_, std::move(mutated), begin_, begin_ + original_.size()});
-  }
+  bool has(std::string_view text) const { return instruction_.find(text) != std::string::npos; }
+
+  /// `;` alone is no statement of PTX: a deleted one becomes an empty scope.
+  void deleted() { put("delete", "{}"); }
+  /// The wait answers yes at once.
+  void passed() { put("pass", guard_ + "setp.eq.u32 " + first_operand(instruction_) + ", 0, 0;"); }
   /// With `from` replaced by `to`, when it is there.
-  void replaced(std::string kind, std::string_view from, std::string_view to) {
-    std::string text = original_;
-    if (replace_first(text, from, to)) add(std::move(kind), std::move(text));
+  void replaced(const std::string& kind, std::string_view from, std::string_view to) {
+    std::string text = instruction_;
+    if (replace_first(text, from, to)) put(kind, guard_ + text);
   }
-  void shifted(std::string kind, int64_t by) {
-    if (auto text = shift_last_immediate(original_, by)) add(std::move(kind), *std::move(text));
+  /// The last operand, a number or (with `registers`) a 32-bit register, changed by `by`.
+  void shifted(const std::string& kind, int64_t by, bool registers = true) {
+    const size_t begin = instruction_.find_last_of(" ,") + 1, end = instruction_.size() - 1;
+    const std::string operand = instruction_.substr(begin, end - begin);
+    int64_t value = 0;
+    const auto [stop, error] = std::from_chars(operand.data(), operand.data() + operand.size(), value);
+    if (error == std::errc() && stop == operand.data() + operand.size()) {
+      if (value + by >= 0) put(kind, guard_ + instruction_.substr(0, begin) + std::to_string(value + by) + ";");
+    } else if (registers && !operand.empty() && operand.find_first_of("[]{}()") == std::string::npos) {
+      put(kind, "{ .reg .b32 %mutated; add.s32 %mutated, " + operand + ", " + std::to_string(by) + "; " + guard_ +
+                    instruction_.substr(0, begin) + "%mutated; }");
+    }
   }
-  bool has(std::string_view text) const { return original_.find(text) != std::string::npos; }
-  const std::string& original() const { return original_; }
 
  private:
+  void put(const std::string& kind, std::string mutated) {
+    Mutant mutant = place_;
+    mutant.kind = kind;
+    mutant.mutated = std::move(mutated);
+    out_.push_back(std::move(mutant));
+  }
+
   std::vector<Mutant>& out_;
-  int32_t line_;
-  std::string original_;
-  size_t begin_;
+  Mutant place_;
+  std::string guard_, instruction_;
 };
 
-/// `;` alone is not a statement of PTX: a deleted one becomes an empty scope.
-constexpr const char* kNothing = "{}";
+void weaken_order(Maker& maker, bool fence) {
+  if (!fence) {
+    maker.replaced("relax", ".acq_rel", ".relaxed");
+    maker.replaced("relax", ".release", ".relaxed");
+    maker.replaced("relax", ".acquire", ".relaxed");
+  }
+  for (const std::string_view scope : {".gpu", ".sys"}) maker.replaced("narrow scope", scope, ".cta");
+}
 
 void make_mutants(Maker& maker, const IsaRow& row) {
   const std::string_view name = row.name;
-  if ((row.flags & kWait) != 0) {
-    maker.add("pass", "setp.eq.u32 " + first_operand(maker.original()) + ", 0, 0;");
-  } else if (row.isa_class != IsaClass::atomic && name != "mbarrier.init") {
-    maker.add("delete", kNothing);
+  if (name == "ld" || name == "st" || name == "atom" || name == "red") {
+    if (maker.has(".acq") || maker.has(".release")) weaken_order(maker, false);
+    return;
   }
+  if ((row.flags & kWait) != 0)
+    maker.passed();
+  else if (name != "mbarrier.init")
+    maker.deleted();
   if (name.starts_with("bar") && name.ends_with(".sync") && maker.has(","))
     maker.replaced("arrive only", ".sync", ".arrive");
-  if (name.ends_with("wait_group")) maker.shifted("wait for less", 1);
+  if (name.ends_with("wait_group")) maker.shifted("wait for less", 1, false);
   if (name == "mbarrier.init") {
     maker.shifted("one arrival more", 1);
     maker.shifted("one arrival less", -1);
   }
-  if (name.find("expect_tx") != std::string_view::npos || maker.has(".expect_tx")) maker.shifted("expect more", 16);
-  if (name == "fence" || name == "atom" || name == "red") {
-    maker.replaced("relax", ".acq_rel", name == "fence" ? ".acq_rel.cta" : ".relaxed");
-    maker.replaced("relax", ".release", ".relaxed");
-    maker.replaced("relax", ".acquire", ".relaxed");
-    maker.replaced("narrow scope", ".gpu", ".cta");
-  } else {
-    maker.replaced("relax", ".release.", ".relaxed.");
-    maker.replaced("relax", ".acquire.", ".relaxed.");
+  if (maker.has("expect_tx")) maker.shifted("expect more", 16);
+  if (name == "fence")
+    weaken_order(maker, true);
+  else if (name.starts_with("mbarrier") || name == "barrier.cluster.arrive")
+    weaken_order(maker, false);
+}
+
+/// Names of files alone.
+std::string without_folders(std::string text) {
+  for (size_t slash; (slash = text.find('/')) != std::string::npos;) {
+    const size_t begin = text.rfind(' ', slash) + 1;  // npos + 1 is 0
+    text.erase(begin, slash + 1 - begin);
   }
+  return text;
+}
+
+bool is_candidate(const Inst& inst, const std::string& instruction) {
+  if ((inst.row->flags & (kSync | kWait)) != 0) return true;
+  const std::string_view name = inst.row->name;
+  return (name == "ld" || name == "st") &&
+         (instruction.find(".acquire") != std::string::npos || instruction.find(".release") != std::string::npos);
 }
 
 }  // namespace
@@ -171,7 +208,7 @@ std::vector<Mutant> mutants_of(const Module& module, const std::string& text, st
   size_t from = 0;
   for (int32_t pc = function->first_pc; pc < function->end_pc; ++pc) {
     const Inst& inst = program.code[static_cast<size_t>(pc)];
-    if ((inst.row->flags & (kSync | kWait)) == 0 || !executed.contains(inst.line)) continue;
+    if (inst.row == nullptr || !executed.contains(inst.line)) continue;
     const size_t line = static_cast<size_t>(inst.line);
     if (line == 0 || line >= line_begin.size()) continue;
     const size_t line_end = line + 1 < line_begin.size() ? line_begin[line + 1] : text.size();
@@ -180,51 +217,19 @@ std::vector<Mutant> mutants_of(const Module& module, const std::string& text, st
     const std::optional<Statement> statement = find_statement(text, from, line_end, inst.row->name);
     if (!statement) continue;
     from = statement->end;
-    Maker maker(mutants, inst.line, text.substr(statement->begin, statement->end - statement->begin), statement->begin);
+    const std::string instruction = tidy(text.substr(statement->opcode, statement->end - statement->opcode));
+    if (!is_candidate(inst, instruction)) continue;
+    Mutant place;
+    place.line = inst.line;
+    place.source = without_folders(program.source_text(inst.source));
+    place.original = tidy(text.substr(statement->begin, statement->end - statement->begin));
+    place.begin = statement->begin;
+    place.end = statement->end;
+    const std::string guard = tidy(text.substr(statement->begin, statement->opcode - statement->begin));
+    Maker maker(mutants, std::move(place), guard.empty() ? guard : guard + " ", instruction);
     make_mutants(maker, *inst.row);
   }
   return mutants;
-}
-
-std::string mutate(const std::string& text, const Mutant& mutant) {
-  return text.substr(0, mutant.begin) + mutant.mutated + text.substr(mutant.end);
-}
-
-std::vector<MutantResult> run_mutants(const std::string& text, const std::vector<Mutant>& mutants, int seeds,
-                                      const MutationTrial& trial,
-                                      const std::function<void(const MutantResult&)>& progress) {
-  std::vector<MutantResult> results;
-  for (const Mutant& mutant : mutants) {
-    MutantResult result{mutant, false, {}};
-    const Result<Module> module = Module::parse(mutate(text, mutant), "mutant");
-    if (!module.ok()) {
-      // Refused by the decoder: the text is no PTX any more, which no schedule has to show.
-      result.caught = true;
-      result.how = "refused: " + module.status().message();
-    } else {
-      (void)for_each_schedule(seeds, [&](const Schedule& schedule) {
-        if (result.caught) return true;
-        const std::string wrong = trial(module.value(), schedule);
-        if (wrong.empty()) return true;
-        result.caught = true;
-        result.how = wrong + " under " + schedule.text();
-        return false;
-      });
-    }
-    if (progress) progress(result);
-    results.push_back(std::move(result));
-  }
-  return results;
-}
-
-std::string hazard_ids(const RunReport& report) {
-  std::string ids;
-  for (const Hazard& hazard : report.hazards) {
-    const std::string id = hazard_id(hazard.id);
-    if (ids.find(id) == std::string::npos) ids += (ids.empty() ? "" : " ") + id;
-  }
-  if (ids.empty() && !report.finished) ids = "not finished";
-  return ids;
 }
 
 }  // namespace ptxsim

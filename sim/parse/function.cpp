@@ -52,14 +52,23 @@ class Body {
   void add(const syntax::Remark&) {}
 
   void add(const syntax::Location& location) {
-    auto& sources = context_.program.sources;
-    const auto [place, is_new] =
-        sources_.try_emplace(std::pair(location.file, location.line), static_cast<int32_t>(sources.size()));
-    if (is_new) {
-      sources.push_back({{}, static_cast<int32_t>(location.line)});
-      source_files_.push_back(location.file);
+    int32_t caller = -1;
+    if (location.at_line != 0) {
+      // The place of the call may have been inlined itself.
+      const auto known = places_.find({location.at_file, location.at_line, location.at_column});
+      caller = known != places_.end() ? known->second : source_of(location.at_file, location.at_line, -1);
     }
-    context_.source = place->second;
+    context_.source = source_of(location.file, location.line, caller);
+    places_[{location.file, location.line, location.column}] = context_.source;
+  }
+  int32_t source_of(uint64_t file, uint64_t line, int32_t caller) {
+    auto& sources = context_.program.sources;
+    const auto [place, is_new] = sources_.try_emplace({file, line, caller}, static_cast<int32_t>(sources.size()));
+    if (is_new) {
+      sources.push_back({{}, static_cast<int32_t>(line), caller});
+      source_files_.push_back(file);
+    }
+    return place->second;
   }
 
   void add(const syntax::Block& block) {
@@ -126,7 +135,8 @@ class Body {
 
   FunctionContext context_;
   std::vector<uint64_t>& source_files_;
-  std::map<std::pair<uint64_t, uint64_t>, int32_t> sources_;
+  std::map<std::tuple<uint64_t, uint64_t, int32_t>, int32_t> sources_;  ///< file, line, caller
+  std::map<std::tuple<uint64_t, uint64_t, uint64_t>, int32_t> places_;  ///< file, line, column: the last .loc there
   uint64_t frame_top_ = 0;
   bool labelled_ = false;  ///< a label stands behind the last instruction
 };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Module: text in, program out.
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -32,6 +35,19 @@ const Function* Program::function(std::string_view function_name) const {
   return nullptr;
 }
 
+std::string Program::source_text(int32_t source) const {
+  constexpr int kMaxCallers = 8;
+  std::string text;
+  for (int depth = 0; source >= 0 && depth <= kMaxCallers; ++depth) {
+    const Source& place = sources[static_cast<size_t>(source)];
+    // Of a header the name is enough; the path of the file that is compiled is one to follow.
+    const size_t begin = place.caller < 0 ? 0 : place.file.find_last_of('/') + 1;
+    text += (depth == 0 ? "" : ", inlined at ") + place.file.substr(begin) + ":" + std::to_string(place.line);
+    source = place.caller;
+  }
+  return text;
+}
+
 Result<Module> Module::parse(std::string_view text, std::string name) {
   if (text.size() > kMaxText) return attend::unsupported(name + ": text of more than 2^30 bytes");
   try {
@@ -48,8 +64,11 @@ Result<Module> Module::parse(std::string_view text, std::string name) {
 }
 
 Result<Module> Module::from_file(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return attend::invalid_argument("cannot read " + path + ": a folder");
+  errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file) return attend::invalid_argument("cannot open " + path);
+  if (!file) return attend::invalid_argument("cannot open " + path + ": " + std::strerror(errno));
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   if (file.bad()) return attend::invalid_argument("cannot read " + path);
   return parse(text, path);

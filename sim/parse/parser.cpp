@@ -230,7 +230,9 @@ class Parser {
         if (lexer_.accept("+")) parse_constant(lexer_);
       } else {
         if (!lexer_.accept("inlined_at")) lexer_.expected("`function_name` or `inlined_at`");
-        for (int i = 0; i < 3; ++i) parse_u32(lexer_, "a number");
+        location.at_file = parse_u32(lexer_, "a file's number");
+        location.at_line = parse_u32(lexer_, "a line");
+        location.at_column = parse_u32(lexer_, "a column");
       }
     }
     block.statements.push_back({location});
@@ -261,6 +263,12 @@ class Parser {
 
 }  // namespace
 
-syntax::Module parse_module(std::string_view text) { return Parser(text).module(); }
+syntax::Module parse_module(std::string_view text) {
+  if (text.starts_with("\x7f"
+                       "ELF"))
+    throw PtxError{attend::StatusCode::invalid_argument, 0,
+                   "a compiled object, expected PTX as `nvcc -ptx` writes or `cuobjdump -xptx` extracts"};
+  return Parser(text).module();
+}
 
 }  // namespace ptxsim

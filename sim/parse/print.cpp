@@ -176,7 +176,11 @@ class Printer {
   }
   void print(const syntax::Location& location) {
     line(".loc " + std::to_string(location.file) + " " + std::to_string(location.line) + " " +
-         std::to_string(location.column) + "\n");
+         std::to_string(location.column) +
+         (location.at_line == 0 ? ""
+                                : ", inlined_at " + std::to_string(location.at_file) + " " +
+                                      std::to_string(location.at_line) + " " + std::to_string(location.at_column)) +
+         "\n");
   }
 
   void print(const syntax::Instruction& instruction) {

@@ -100,6 +100,7 @@ struct BranchTargets {
 /// .loc file line column; what follows (inlined_at) is not kept.
 struct Location {
   uint64_t file = 0, line = 0, column = 0;
+  uint64_t at_file = 0, at_line = 0, at_column = 0;  ///< where that was inlined; zeros: nowhere
   friend bool operator==(const Location&, const Location&) = default;
 };
 

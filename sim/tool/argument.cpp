@@ -20,13 +20,13 @@ using attend::invalid_argument;
 using attend::io::Element;
 
 const char* const kArgumentHelp =
-    "One word per parameter, in order (or per field, where a parameter is a struct):\n"
+    "One word per parameter, in order, or several for the fields of one that is a struct:\n"
     "  i32:7 u64:0x10 f32:1.5 f16:1 bf16:1     a number: i8 u8 i16 u16 i32 u32 i64 u64 f16 bf16 f32 f64\n"
     "  in:FILE.npy                             pointer to the array\n"
     "  out:FILE.npy:TYPE:SHAPE                 pointer to memory never written; becomes the file\n"
     "  inout:FILE.npy[:OUT.npy]                both; without OUT.npy the result is only compared and shown\n"
-    "  zeros:TYPE:SHAPE  scratch:TYPE:SHAPE    zeroed or never written; results of `check`, no file\n"
-    "  random:TYPE:SHAPE[:SEED]                normally distributed (integers: any bits); input only\n"
+    "  zeros:TYPE:SHAPE  scratch:TYPE:SHAPE    zeroed, or never written; no file\n"
+    "  random:TYPE:SHAPE[:SEED]                normally distributed (integers: any bits); no file\n"
     "  raw:FILE.bin      out-raw:FILE.bin:BYTES  the same as in: and out: without a header\n"
     "  ptr:NAME[:OFFSET]                       pointer into the buffer of another argument, NAME=...\n"
     "  tma:NAME:box=64x64[:swizzle=128][:fill=nan][:type=bf16][:dims=..][:strides=..]\n"
@@ -425,16 +425,29 @@ Result<TypedShape> parse_typed_shape(std::string_view type, std::string_view siz
   return TypedShape{*element, std::move(*shape), static_cast<size_t>(*bytes)};
 }
 
-Result<std::vector<Argument>> parse_arguments(const std::vector<std::string>& words) {
+Result<std::vector<Argument>> parse_arguments(const std::vector<std::string>& buffers,
+                                              const std::vector<std::string>& words) {
   std::vector<Argument> arguments;
-  for (const std::string& word : words) {
-    Result<Argument> argument = WordParser(word, arguments.size(), arguments).parse();
+  const auto add = [&](const std::string& word, size_t position, bool is_parameter) -> Status {
+    Result<Argument> argument = WordParser(word, position, arguments).parse();
     if (!argument.ok()) return argument.status();
+    argument->is_parameter = is_parameter;
+    if (!is_parameter && argument->kind != Argument::Kind::buffer)
+      return invalid_argument(
+          fmt::format("--buffers has '{}', expected memory, as in x=in:x.npy or x=zeros:f32:64", word));
     const auto same = [&](const Argument& each) { return each.name == argument->name; };
     if (std::any_of(arguments.begin(), arguments.end(), same))
       return invalid_argument(fmt::format("argument '{}': '{}' is the name of an earlier one", word, argument->name));
     arguments.push_back(std::move(*argument));
+    return {};
+  };
+  for (const std::string& word : buffers) {
+    if (word.find('=') > word.find(':'))
+      return invalid_argument(fmt::format("--buffers has '{}', expected a name, as in x={}", word, word));
+    if (Status status = add(word, 0, false); !status.ok()) return status;
   }
+  for (size_t i = 0; i < words.size(); ++i)
+    if (Status status = add(words[i], i, true); !status.ok()) return status;
   return arguments;
 }
 

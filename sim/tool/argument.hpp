@@ -18,6 +18,7 @@ struct Argument {
   std::string text;  ///< the word, for messages
   std::string name;  ///< "arg3" when the word has none
   Kind kind = Kind::scalar;
+  bool is_parameter = true;  ///< false: a buffer of --buffers
 
   std::vector<std::byte> value;  ///< scalar, bytes: as it is passed
   uint32_t align = 8;
@@ -39,8 +40,9 @@ struct Argument {
 
 extern const char* const kArgumentHelp;
 
-/// Reads the words and the files that they name. Errors: invalid_argument, naming the word.
-Result<std::vector<Argument>> parse_arguments(const std::vector<std::string>& words);
+/// Reads the words, those of --buffers first, and the files that they name. Errors: invalid_argument, naming the word.
+Result<std::vector<Argument>> parse_arguments(const std::vector<std::string>& buffers,
+                                              const std::vector<std::string>& words);
 
 /// `f32:4x8`: an element type and sizes, the last one the fastest.
 struct TypedShape {

@@ -35,7 +35,7 @@ Session made_session(const std::string& text, uint32_t grid, uint32_t block) {
   session.entry = session.module.entries().at(0);
   session.options.grid.x = grid;
   session.options.block.x = block;
-  session.arguments = take(parse_arguments({fmt::format("scratch:u32:{}", grid * block)}));
+  session.arguments = take(parse_arguments({}, {fmt::format("scratch:u32:{}", grid * block)}));
   return session;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <cstring>
+#include <algorithm>
 
 #include "sim/tool/argument.hpp"
 
@@ -40,6 +40,51 @@ Result<std::vector<std::byte>> passed(Device& device, const Argument& argument, 
   return invalid_argument("unknown kind of argument");
 }
 
+/// Where words go in the block of parameters: one word is a parameter, or several are its fields, one behind the other,
+/// each aligned as its type. A struct may end with padding; where words could be divided up in several ways, the first
+/// parameters take as many as they can.
+class Layout {
+ public:
+  struct Word {
+    uint32_t bytes, align;
+  };
+  Layout(const EntryInfo& entry, std::vector<Word> words)
+      : params_(entry.params),
+        words_(std::move(words)),
+        offsets_(words_.size()),
+        hopeless_((params_.size() + 1) * (words_.size() + 1)) {}
+
+  /// False when the words do not fit; offsets() otherwise.
+  bool fits() { return fit(0, 0); }
+  const std::vector<uint32_t>& offsets() const { return offsets_; }
+
+ private:
+  bool fit(size_t param, size_t word) {
+    if (param == params_.size()) return word == words_.size();
+    const size_t tried = param * (words_.size() + 1) + word;
+    if (hopeless_[tried]) return false;
+    constexpr uint32_t kMostPadding = 7;
+    const uint32_t room = params_[param].bytes;
+    uint32_t end = 0;
+    std::vector<uint32_t> ends;
+    for (size_t i = word; i < words_.size(); ++i) {
+      const uint32_t begin = (end + words_[i].align - 1) / words_[i].align * words_[i].align;
+      if (begin + words_[i].bytes > room) break;
+      offsets_[i] = params_[param].offset + begin;
+      ends.push_back(end = begin + words_[i].bytes);
+    }
+    for (size_t count = ends.size(); count > 0; --count)
+      if (room - ends[count - 1] <= kMostPadding && fit(param + 1, word + count)) return true;
+    hopeless_[tried] = true;
+    return false;
+  }
+
+  const std::vector<EntryInfo::Param>& params_;
+  std::vector<Word> words_;
+  std::vector<uint32_t> offsets_;
+  std::vector<bool> hopeless_;  ///< by parameter and word
+};
+
 }  // namespace
 
 Result<BoundArguments> bind(Device& device, const std::vector<Argument>& arguments, const EntryInfo& entry) {
@@ -50,25 +95,33 @@ Result<BoundArguments> bind(Device& device, const std::vector<Argument>& argumen
     bound.address[argument.name] = address;
     if (Status status = device.upload(address, argument.content); !status.ok()) return status;
   }
-  // As many words as parameters: each word is one. Otherwise words are the fields of structs, one behind the other.
-  const bool one_each = arguments.size() == entry.params.size();
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    const Result<std::vector<std::byte>> bytes = passed(device, arguments[i], bound);
-    if (!bytes.ok()) return bytes.status();
-    if (one_each && bytes->size() != entry.params[i].bytes) {
-      return invalid_argument(fmt::format("argument {}, '{}', has {} bytes, expected {}; {}", i + 1, arguments[i].text,
-                                          bytes->size(), entry.params[i].bytes, parameter_list(entry)));
-    }
-    bound.block.add_bytes(*bytes, one_each ? std::max(1u, entry.params[i].align) : arguments[i].align);
+  std::vector<std::vector<std::byte>> values;
+  std::vector<Layout::Word> words;
+  std::vector<std::string> texts;
+  uint32_t bytes = 0;
+  for (const Argument& argument : arguments) {
+    if (!argument.is_parameter) continue;
+    Result<std::vector<std::byte>> value = passed(device, argument, bound);
+    if (!value.ok()) return value.status();
+    words.push_back({static_cast<uint32_t>(value->size()), argument.align});
+    bytes += words.back().bytes;
+    texts.push_back(argument.text);
+    values.push_back(std::move(*value));
   }
-  // A struct may end with padding.
-  const size_t have = bound.block.bytes().size();
-  const size_t slack = one_each ? 0 : 7;
-  if (have > entry.param_bytes || have + slack < entry.param_bytes) {
-    return invalid_argument(fmt::format("--args has {} argument{}, {} bytes; {}", arguments.size(),
-                                        arguments.size() == 1 ? "" : "s", have, parameter_list(entry)));
+  Layout layout(entry, words);
+  if (!layout.fits()) {
+    if (words.size() == entry.params.size())
+      for (size_t i = 0; i < words.size(); ++i)
+        if (words[i].bytes != entry.params[i].bytes)
+          return invalid_argument(fmt::format("argument {}, '{}', has {} bytes, expected {}; {}", i + 1, texts[i],
+                                              words[i].bytes, entry.params[i].bytes, parameter_list(entry)));
+    return invalid_argument(fmt::format("--args has {} argument{}, {} bytes; {}", words.size(),
+                                        words.size() == 1 ? "" : "s", bytes, parameter_list(entry)));
   }
-  bound.block.add_bytes(std::vector<std::byte>(entry.param_bytes - have), 1);
+  std::vector<std::byte> block(entry.param_bytes);
+  for (size_t i = 0; i < values.size(); ++i)
+    std::copy(values[i].begin(), values[i].end(), block.begin() + layout.offsets()[i]);
+  bound.block.add_bytes(block, 1);
   return bound;
 }
 

@@ -40,12 +40,12 @@ Expected read_expected(const std::string& word, const Session& session) {
   std::string known;
   const Argument* argument = nullptr;
   for (const Argument& each : session.arguments) {
-    if (!each.result) continue;
+    if (each.kind != Argument::Kind::buffer) continue;
     known += " " + each.name;
     if (each.name == expected.name) argument = &each;
   }
   if (argument == nullptr)
-    throw CommandError(fmt::format("--expect: no result is called '{}'; there {}{}", expected.name,
+    throw CommandError(fmt::format("--expect: no buffer is called '{}'; there {}{}", expected.name,
                                    known.empty() ? "is none" : "are", known),
                        kExitUsage);
   const std::vector<std::byte> file = take(attend::io::read_file(expected.file));

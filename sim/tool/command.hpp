@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <cstdint>
+#include <string>
+
 #include "cli/command.hpp"
 #include "sim/ptxsim.hpp"
 
@@ -14,6 +17,11 @@ using attend::cli::kExitUsage;
 using attend::cli::new_command;
 using attend::cli::require;
 using attend::cli::take;
+
+/// For options that count or number something: what CLI11 makes of `abc` and -1 says too little.
+CLI::Validator whole_number(uint64_t most = UINT64_MAX);
+/// Before work begins whose result goes to `file`. Throws CommandError when its folder is not there.
+void require_folder_of(const std::string& file);
 
 void add_run_command(CLI::App& app, CommandContext& context);
 void add_check_command(CLI::App& app, CommandContext& context);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "cli/io/file.hpp"
+#include "cli/progress.hpp"
 #include "sim/isa/program.hpp"
 #include "sim/tool/print.hpp"
 #include "sim/tool/session.hpp"
@@ -56,11 +57,13 @@ Covered cover(const Session& session, const CoverageOptions& options, bool& fini
   collect_code(session, covered);
   TraceOptions trace;
   trace.coverage = true;
+  attend::cli::Progress progress("coverage", options.seeds, options.launch.quiet || options.launch.json);
   for (int i = 0; i < options.seeds; ++i) {
     Schedule schedule = schedule_of(options.schedule);
     schedule.seed += static_cast<uint64_t>(i);
     const SessionRun run = simulate(session, schedule, trace);
     finished = finished && run.report.finished;
+    progress.advance();
     if (!run.report.trace) continue;
     for (const auto& [line, counts] : run.report.trace->lines) {
       Trace::Coverage& sum = covered.lines[line];
@@ -118,6 +121,7 @@ void print_as_json(const Session& session, const Covered& covered, bool finished
 }
 
 void run(const CoverageOptions& options, CommandContext& context) {
+  require_folder_of(options.out);
   const Session session = open_session(options.launch);
   bool finished = true;
   const Covered covered = cover(session, options, finished);

@@ -71,6 +71,7 @@ void fuzz(const GoldenOptions& options, CommandContext& context) {
     for (const auto& [name, about] : golden::families()) fmt::print("{:<12} {}\n", name, about);
     return;
   }
+  if (!options.folder.empty()) require_folder_of(options.folder + "/kernel.ptx");
   const std::vector<golden::Vector> vectors = chosen(options);
   std::vector<Failure> failures;
   attend::cli::Progress progress("fuzz", static_cast<int64_t>(vectors.size()), options.quiet || options.json);
@@ -88,6 +89,7 @@ void fuzz(const GoldenOptions& options, CommandContext& context) {
 }
 
 void record(const GoldenOptions& options, CommandContext& context) {
+  require_folder_of(options.file);
   const auto backend = open(options, options.device);
   std::vector<golden::Vector> vectors = chosen(options);
   std::vector<Failure> failures;
@@ -126,6 +128,10 @@ void replay(const GoldenOptions& options, CommandContext& context) {
     if (!wrong.empty()) failures.push_back({vector.name, wrong});
   }
   progress.clear();
+  if (tried == 0)
+    throw CommandError(fmt::format("--family is '{}', which none of the {} vectors of {} contains", options.family,
+                                   file.vectors.size(), options.file),
+                       kExitUsage);
   print_failures(options, fmt::format("of {} replayed on {}", file.device, backend->facts().name), tried, failures,
                  context);
 }
@@ -133,6 +139,7 @@ void replay(const GoldenOptions& options, CommandContext& context) {
 void add_common(CLI::App& command, GoldenOptions& options) {
   command.add_option("--family", options.family, "Only families (vectors, when replaying) whose name contains this");
   command.add_option("--seed", options.seed, "Chooses modifiers, operands and inputs, and the simulator's schedule")
+      ->check(whole_number())
       ->capture_default_str();
   command.add_option("--accumulate", options.schedule.accumulate, "The simulator's matrix products: f32, f64 or trunc")
       ->check(CLI::IsMember({"f32", "f64", "trunc"}))

@@ -42,7 +42,8 @@ Json json_of(const Listing& listing) {
 }
 
 void print_entry(const EntryInfo& entry, const Listing& listing) {
-  fmt::print("entry {}\n", entry.name);
+  const std::string name = readable(entry.name);
+  fmt::print("entry {}{}\n", entry.name, name == entry.name ? "" : "\n  " + name);
   for (const EntryInfo::Param& param : entry.params)
     fmt::print("  param {:>3} {:>5} byte{} at {:<6}{}\n", &param - entry.params.data(), param.bytes,
                param.bytes == 1 ? " " : "s", param.offset, param.name);

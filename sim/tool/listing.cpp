@@ -31,10 +31,9 @@ void for_each_instruction(const syntax::Module& module, F&& f) {
       for_each_instruction(*function->body, f);
 }
 
-/// "line 12: ..." anywhere in a message: 12; else 0.
-int32_t line_of(const std::string& message) {
-  const size_t at = message.find("line ");
-  return at == std::string::npos ? 0 : std::atoi(message.c_str() + at + 5);
+/// "NAME:12: ..." begins a message about line 12; 0 when it is about no line.
+int32_t line_of(const std::string& message, const std::string& name) {
+  return message.starts_with(name + ":") ? std::atoi(message.c_str() + name.size() + 1) : 0;
 }
 
 /// Overwrites the instruction, its guard and its semicolon with spaces; strings of the tree point into the text it was
@@ -58,7 +57,7 @@ Status lower_what_can_be(std::string text, const std::string& name, const syntax
       return {};
     }
     const Status refusal = module.status();
-    const int32_t line = line_of(refusal.message());
+    const int32_t line = line_of(refusal.message(), name);
     if (refusal.code() != attend::StatusCode::unsupported || line == 0) return refusal;
     // Several instructions may share the line: the message names the opcode.
     const syntax::Instruction* found = nullptr;
@@ -74,7 +73,11 @@ Status lower_what_can_be(std::string text, const std::string& name, const syntax
     const auto known = std::find_if(listing.unsupported.begin(), listing.unsupported.end(),
                                     [&](const Listing::Unsupported& each) { return each.opcode == opcode; });
     if (known == listing.unsupported.end()) {
-      listing.unsupported.push_back({line, opcode, refusal.message(), 0});
+      // "NAME:12: OPCODE: reason"
+      std::string reason = refusal.message();
+      const size_t named = reason.find(opcode + ": ");
+      if (named != std::string::npos) reason.erase(0, named + opcode.size() + 2);
+      listing.unsupported.push_back({line, opcode, std::move(reason), 0});
       // The same opcode elsewhere fails for the same reason: one pass for all.
       Listing::Unsupported& fresh = listing.unsupported.back();
       for_each_instruction(tree, [&](const syntax::Instruction& each) {
@@ -96,7 +99,7 @@ Result<Listing> list_module(const std::string& text, const std::string& name) {
   try {
     tree = parse_module(text);
   } catch (const PtxError& error) {
-    return Status(error.code, name + ": line " + std::to_string(error.line) + ": " + error.message);
+    return Status(error.code, name + (error.line > 0 ? ":" + std::to_string(error.line) : "") + ": " + error.message);
   }
   listing.version = tree.version;
   for (const std::string_view word : tree.target)

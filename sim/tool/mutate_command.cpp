@@ -20,18 +20,29 @@ struct MutateOptions {
   int seeds = 3;
   double between = 0;
   bool all = false;
+  std::vector<std::string> equivalent;
 };
 
-/// Lines that the kernel ran, and its right results: one run that must be clean.
-SessionRun reference_run(const Session& session, const Schedule& schedule, std::set<int32_t>& executed) {
+/// A run that must be clean: the lines that the kernel runs, and its right results.
+SessionRun reference_run(const Session& session, const Schedule& schedule) {
   TraceOptions trace;
   trace.coverage = true;
   SessionRun run = simulate(session, schedule, trace);
   if (!run.report.clean())
     throw CommandError("the kernel itself is not clean, so mutants would say nothing:\n" + run.report.text());
-  for (const auto& [line, counts] : run.report.trace->lines)
-    if (counts.runs > 0) executed.insert(line);
   return run;
+}
+
+/// KIND@WHERE=REASON
+Equivalent parse_equivalent(const std::string& word) {
+  const size_t at = word.find('@'), equals = word.find('=', at == std::string::npos ? 0 : at);
+  if (at == std::string::npos || equals == std::string::npos || at == 0 || equals == at + 1 ||
+      equals + 1 == word.size())
+    throw CommandError(
+        fmt::format("--equivalent is '{}', expected KIND@WHERE=REASON, as in 'delete@kernel.cu:17=a second fence'",
+                    word),
+        kExitUsage);
+  return {word.substr(0, at), word.substr(at + 1, equals - at - 1), word.substr(equals + 1)};
 }
 
 bool same_results(const std::vector<Output>& found, const std::vector<Output>& expected, double tolerance) {
@@ -43,25 +54,58 @@ bool same_results(const std::vector<Output>& found, const std::vector<Output>& e
 }
 
 Json json_of(const MutantResult& result) {
-  return Json{{"line", result.mutant.line},       {"kind", result.mutant.kind}, {"original", result.mutant.original},
-              {"mutated", result.mutant.mutated}, {"caught", result.caught},    {"how", result.how}};
+  return Json{{"line", result.mutant.line},
+              {"source", result.mutant.source},
+              {"kind", result.mutant.kind},
+              {"original", result.mutant.original},
+              {"mutated", result.mutant.mutated},
+              {"caught", result.caught},
+              {"how", result.how},
+              {"schedules", result.tried}};
 }
 
-void print_row(const MutantResult& result) {
-  fmt::print("{:>7}  {:<14}{:<58}  {}\n", result.mutant.line, result.mutant.kind, result.mutant.original.substr(0, 57),
-             result.caught ? result.how : "SURVIVES");
+void print_as_json(const Session& session, const std::vector<MutantResult>& results, const MutationScore& score) {
+  Json out = json_of(session);
+  out["mutants"] = results.size();
+  out["caught"] = score.caught;
+  out["percent"] = score.percent();
+  out["results"] = Json::array();
+  for (const MutantResult& result : results) out["results"].push_back(json_of(result));
+  out["equivalent"] = Json::array();
+  for (const MutationScore::Excused& each : score.equivalent) {
+    Json line = json_of(each.result);
+    line["reason"] = each.reason;
+    out["equivalent"].push_back(std::move(line));
+  }
+  print_json(out);
+}
+
+void print(const MutateOptions& options, const Session& session, const std::vector<MutantResult>& results,
+           const MutationScore& score) {
+  fmt::print("{}\n{} mutants, each under up to {} policies x {} seeds\n\n", launch_line(session), results.size(),
+             kAsyncPolicies.size(), options.seeds);
+  if (options.all) {
+    fmt::print("{:>7}  {:<18}{:<62}  {}\n", "line", "mutation", "instruction", "caught by");
+    for (const MutantResult& result : results)
+      fmt::print("{:>7}  {:<18}{:<62}  {}\n", result.mutant.line, result.mutant.kind,
+                 result.mutant.original.substr(0, 61), result.caught ? result.how : "survives");
+    fmt::print("\n");
+  }
+  fmt::print("{}", score.text());
 }
 
 void run(const MutateOptions& options, CommandContext& context) {
+  std::vector<Equivalent> equivalent;
+  for (const std::string& word : options.equivalent) equivalent.push_back(parse_equivalent(word));
   Session session = open_session(options.launch);
   const std::vector<std::byte> bytes = take(attend::io::read_file(options.launch.file));
   const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  std::set<int32_t> executed;
-  const SessionRun right = reference_run(session, schedule_of(options.schedule), executed);
-  const std::vector<Mutant> mutants = mutants_of(session.module, text, session.entry.name, executed);
+  const SessionRun right = reference_run(session, schedule_of(options.schedule));
+  const std::vector<Mutant> mutants =
+      mutants_of(session.module, text, session.entry.name, executed_lines(right.report));
   // A mutant that runs much longer than the kernel hangs.
   session.options.instruction_budget =
-      std::min(session.options.instruction_budget, 100000 + 50 * right.report.counts.warp_instructions);
+      std::min(session.options.instruction_budget, 10000 + 10 * right.report.counts.warp_instructions);
   const MutationTrial trial = [&](const Module& module, const Schedule& schedule) -> std::string {
     Session mutated = session;
     mutated.module = module;
@@ -77,28 +121,12 @@ void run(const MutateOptions& options, CommandContext& context) {
       progress.advance(1, fmt::format("line {} {}", result.mutant.line, result.mutant.kind));
     });
   }
-  const auto caught = static_cast<size_t>(
-      std::count_if(results.begin(), results.end(), [](const MutantResult& result) { return result.caught; }));
-  const double share =
-      results.empty() ? 100 : 100.0 * static_cast<double>(caught) / static_cast<double>(results.size());
-  if (options.launch.json) {
-    Json out = json_of(session);
-    out["mutants"] = results.size();
-    out["caught"] = caught;
-    out["percent"] = share;
-    out["results"] = Json::array();
-    for (const MutantResult& result : results) out["results"].push_back(json_of(result));
-    print_json(out);
-  } else {
-    fmt::print("{}\n{} policies x {} seeds, until a mutant is caught\n\n{:>7}  {:<14}{:<58}  {}\n",
-               launch_line(session), kAsyncPolicies.size(), options.seeds, "line", "mutation", "instruction",
-               "caught by");
-    for (const MutantResult& result : results)
-      if (options.all || !result.caught) print_row(result);
-    fmt::print("\n{} of {} mutants caught ({:.1f} %), {} survive{}\n", caught, results.size(), share,
-               results.size() - caught, options.all ? "" : " (--all shows the others too)");
-  }
-  if (caught != results.size()) context.exit_code = kExitFailure;
+  const MutationScore score = judge(results, equivalent);
+  if (options.launch.json)
+    print_as_json(session, results, score);
+  else
+    print(options, session, results, score);
+  if (!score.survivors.empty() || !score.unused.empty()) context.exit_code = kExitFailure;
 }
 
 }  // namespace
@@ -114,8 +142,14 @@ void add_mutate_command(CLI::App& app, CommandContext& context) {
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
   command->add_option("--between", options->between, "How far results may differ, relative to max(1, |right|)")
-      ->check(CLI::Range(0.0, 1e30));
+      ->check(CLI::Range(0.0, 1e30))
+      ->capture_default_str();
   command->add_flag("--all", options->all, "Print the mutants that were caught too");
+  command
+      ->add_option(
+          "--equivalent", options->equivalent,
+          "KIND@WHERE=REASON: survivors of that kind whose statement or source line contains WHERE mean the same")
+      ->take_all();
   command->callback([options, &context] { run(*options, context); });
 }
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/tool/print.hpp"
 
+#include <cxxabi.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <memory>
 
 #include "sim/isa/program.hpp"
 #include "sim/tool/compare.hpp"
@@ -68,14 +71,21 @@ Json json_of(const Session& session) {
       {"cluster", json_of(session.options.cluster)}, {"dynamic_shared_bytes", session.options.dynamic_shared_bytes}};
 }
 
+std::string readable(const std::string& name) {
+  int failed = 0;
+  const std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &failed),
+                                                    std::free);
+  return failed == 0 && text != nullptr ? text.get() : name;
+}
+
 std::string launch_line(const Session& session) {
   const auto dim = [](const Dim3& d) {
     return d.z != 1   ? fmt::format("{} x {} x {}", d.x, d.y, d.z)
            : d.y != 1 ? fmt::format("{} x {}", d.x, d.y)
                       : fmt::format("{}", d.x);
   };
-  std::string text =
-      fmt::format("{}  grid {}, block {}", session.entry.name, dim(session.options.grid), dim(session.options.block));
+  std::string text = fmt::format("{}  grid {}, block {}", readable(session.entry.name), dim(session.options.grid),
+                                 dim(session.options.block));
   if (session.options.cluster.count() > 1) text += fmt::format(", cluster {}", dim(session.options.cluster));
   const uint64_t shared = session.entry.static_shared_bytes + uint64_t{session.options.dynamic_shared_bytes};
   if (shared > 0) text += fmt::format(", shared memory {}", bytes_text(shared));

@@ -19,6 +19,8 @@ Json json_of(const RunCounts& counts);
 /// File, entry, shape of the launch.
 Json json_of(const Session& session);
 
+/// A C++ name as it is written, when `name` is mangled.
+std::string readable(const std::string& name);
 /// `kernel  grid 4 x 1 x 1, block 128, ...`
 std::string launch_line(const Session& session);
 /// Counts as a table, for a person.

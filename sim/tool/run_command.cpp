@@ -24,6 +24,7 @@ void write_output(const Output& output) {
 
 void run(const LaunchWords& words, const Schedule& schedule, CommandContext& context) {
   const Session session = open_session(words);
+  for (const Argument& argument : session.arguments) require_folder_of(argument.path);
   const SessionRun run = simulate(session, schedule);
   const RunReport& report = run.report;
   // A run that did not end has no results.
@@ -41,6 +42,7 @@ void run(const LaunchWords& words, const Schedule& schedule, CommandContext& con
     line["counts"] = json_of(report.counts);
     line["outputs"] = Json::array();
     for (const Output& output : run.outputs) {
+      if (!output.shown) continue;
       Json each{{"name", output.argument->name},
                 {"type", element_name(output.argument->element)},
                 {"shape", output.argument->shape}};
@@ -60,6 +62,7 @@ void run(const LaunchWords& words, const Schedule& schedule, CommandContext& con
   fmt::print("{}", counts_text(report.counts));
   if (!report.finished) return;
   for (const Output& output : run.outputs) {
+    if (!output.shown) continue;
     const Argument& argument = *output.argument;
     fmt::print("{} {}{} = {}{}\n", argument.name, element_name(argument.element),
                attend::io::shape_text(argument.shape), preview(output),

@@ -49,13 +49,20 @@ void add_launch_options(CLI::App& command, LaunchWords& words) {
   command.add_option("file", words.file, "PTX, as nvcc -ptx -arch=sm_90a writes it")->required();
   command.add_option("--entry", words.entry, "The kernel: its mangled name or a part of it that no other entry has");
   command.add_option("--grid", words.grid, "CTAs: X, X,Y or X,Y,Z")->capture_default_str();
-  command.add_option("--block", words.block, "Threads of a CTA: X, X,Y or X,Y,Z; default: .reqntid of the kernel");
+  command.add_option("--block", words.block,
+                     "Threads of a CTA: X, X,Y or X,Y,Z; default: the kernel's .reqntid, else .maxntid");
   command.add_option("--cluster", words.cluster, "CTAs of a cluster; default: .reqnctapercluster, else 1");
   command.add_option("--smem", words.smem, "Dynamic shared memory in bytes, as in 65536 or 64kb")
       ->transform(CLI::AsSizeValue(false));
   command.add_option("--args", words.args, kArgumentHelp)->expected(1, 1024)->delimiter(',')->type_name("WORD...");
-  command.add_option("--registers", words.registers, "Registers per thread at launch, for setmaxnreg; 0: the module's");
+  command.add_option("--buffers", words.buffers, "Memory that no parameter points to, for ptr: and tma: NAME=KIND:...")
+      ->expected(1, 1024)
+      ->delimiter(',')
+      ->type_name("WORD...");
+  command.add_option("--registers", words.registers, "Registers per thread at launch, for setmaxnreg; 0: the module's")
+      ->check(whole_number(255));
   command.add_option("--budget", words.budget, "Warp instructions after which the launch counts as livelocked")
+      ->check(whole_number())
       ->capture_default_str();
   command.add_option("--suppress", words.suppressed, "Hazards that are not reported, as H11,H24")->delimiter(',');
   command.add_flag("--json", words.json, "Print JSON instead of text");
@@ -64,8 +71,10 @@ void add_launch_options(CLI::App& command, LaunchWords& words) {
 
 void add_schedule_options(CLI::App& command, ScheduleWords& words, bool one_schedule) {
   Schedule& schedule = words.schedule;
+  command.option_defaults()->group("Schedule");
   if (one_schedule) {
     command.add_option("--seed", schedule.seed, "Chooses the schedule; the same seed gives the same run")
+        ->check(whole_number())
         ->capture_default_str();
     command
         .add_option("--async", words.async,
@@ -92,6 +101,7 @@ void add_schedule_options(CLI::App& command, ScheduleWords& words, bool one_sche
   command.add_option("--accumulate", words.accumulate, "Accumulation of matrix products: f32, f64 or trunc")
       ->check(CLI::IsMember({"f32", "f64", "trunc"}))
       ->capture_default_str();
+  command.option_defaults()->group("Options");
 }
 
 Schedule schedule_of(const ScheduleWords& words) {
@@ -132,8 +142,10 @@ Session open_session(const LaunchWords& words) {
     options.block = parse_dim("block", words.block);
   } else if (session.entry.required_block.x != 0) {
     options.block = session.entry.required_block;
+  } else if (session.entry.max_block.x != 0) {
+    options.block = session.entry.max_block;
   } else {
-    throw CommandError("--block is needed: " + session.entry.name + " has no .reqntid", kExitUsage);
+    throw CommandError("--block is needed: " + session.entry.name + " has neither .reqntid nor .maxntid", kExitUsage);
   }
   if (!words.cluster.empty())
     options.cluster = parse_dim("cluster", words.cluster);
@@ -144,7 +156,7 @@ Session open_session(const LaunchWords& words) {
   options.registers_per_thread = words.registers;
   options.instruction_budget = words.budget;
   for (const std::string& name : words.suppressed) session.checks.suppressed.push_back(parse_hazard(name));
-  session.arguments = take(parse_arguments(words.args));
+  session.arguments = take(parse_arguments(words.buffers, words.args));
   return session;
 }
 
@@ -157,9 +169,10 @@ SessionRun simulate(const Session& session, const Schedule& schedule, const Trac
   run.report = take(device.launch(session.module, session.entry.name, session.options, bound.block));
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   for (const Argument& argument : session.arguments) {
-    if (!argument.result) continue;
+    if (argument.kind != Argument::Kind::buffer) continue;
     Output output{&argument, std::vector<std::byte>(argument.buffer_bytes)};
     require(device.download(output.content, bound.address.at(argument.name)));
+    output.shown = argument.result || output.content != argument.content;
     run.outputs.push_back(std::move(output));
   }
   return run;

@@ -17,7 +17,7 @@ struct LaunchWords {
   uint64_t smem = 0;
   uint32_t registers = 0;
   uint64_t budget = LaunchOptions{}.instruction_budget;
-  std::vector<std::string> args;
+  std::vector<std::string> args, buffers;
   std::vector<std::string> suppressed;
   bool json = false, quiet = false;
 };
@@ -45,10 +45,11 @@ Session open_session(const LaunchWords& words);
 /// Reads the module alone; the message of an error begins with the file.
 Module open_module(const std::string& file);
 
-/// What a result of the kernel holds after a run.
+/// What a buffer holds after a run.
 struct Output {
   const Argument* argument;
   std::vector<std::byte> content;
+  bool shown = true;  ///< it is a result, or the kernel has changed it
 };
 struct SessionRun {
   RunReport report;

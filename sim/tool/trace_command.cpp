@@ -55,14 +55,27 @@ void run(TraceWords words, CommandContext& context) {
     throw CommandError("--picture is " + words.picture + ", expected a name that ends in .png or .svg", kExitUsage);
   if (words.out.empty() && words.picture.empty())
     throw CommandError("say where to: --out trace.json, --picture trace.png, or both", kExitUsage);
+  require_folder_of(words.out);
+  require_folder_of(words.picture);
+  if (words.view.first >= words.view.last)
+    throw CommandError(fmt::format("--from is {} and --to is {}, expected less", words.view.first, words.view.last),
+                       kExitUsage);
   const Session session = open_session(words.launch);
   TraceOptions options;
   options.timeline = true;
   options.first_cta = words.first_cta;
   options.last_cta = std::max(words.first_cta, words.last_cta);
+  if (const uint64_t ctas = session.options.grid.count(); ctas > 0 && options.last_cta >= ctas)
+    throw CommandError(fmt::format("--first-cta to --last-cta is {} to {}, the grid has {} CTA{}, counted from 0",
+                                   options.first_cta, options.last_cta, ctas, ctas == 1 ? "" : "s"),
+                       kExitUsage);
   const Schedule schedule = schedule_of(words.schedule);
   const SessionRun run = simulate(session, schedule, options);
   const Trace& trace = *run.report.trace;
+  if (words.view.first >= run.report.counts.warp_instructions)
+    throw CommandError(
+        fmt::format("--from is {}, the run has {} steps", words.view.first, run.report.counts.warp_instructions),
+        kExitUsage);
   words.view.title = launch_line(session) + "   " + schedule.text();
   if (!words.out.empty())
     require(attend::io::write_file_atomically(words.out, chrome_trace(trace, session.entry.name)));
@@ -98,10 +111,16 @@ void add_trace_command(CLI::App& app, CommandContext& context) {
   add_schedule_options(*command, words->schedule);
   command->add_option("--out", words->out, "Trace events as JSON, for ui.perfetto.dev or chrome://tracing");
   command->add_option("--picture", words->picture, "A picture, .png or .svg");
-  command->add_option("--first-cta", words->first_cta, "The first CTA that is shown")->capture_default_str();
-  command->add_option("--last-cta", words->last_cta, "The last one; default: the first");
-  command->add_option("--from", words->view.first, "First scheduler step of the picture")->capture_default_str();
-  command->add_option("--to", words->view.last, "Last scheduler step of the picture; default: the end");
+  command->add_option("--first-cta", words->first_cta, "The first CTA that is shown")
+      ->check(whole_number(UINT32_MAX))
+      ->capture_default_str();
+  command->add_option("--last-cta", words->last_cta, "The last one; default: the first")
+      ->check(whole_number(UINT32_MAX));
+  command->add_option("--from", words->view.first, "First scheduler step of the picture")
+      ->check(whole_number())
+      ->capture_default_str();
+  command->add_option("--to", words->view.last, "Last scheduler step of the picture; default: the end")
+      ->check(whole_number());
   command->add_option("--width", words->view.width, "Of the picture, in pixels")
       ->check(CLI::Range(600, 20000))
       ->capture_default_str();

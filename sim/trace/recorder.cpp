@@ -33,7 +33,7 @@ const char* timeline_class_name(TimelineClass what) {
   switch (what) {
     case TimelineClass::alu: return "ALU";
     case TimelineClass::matrix: return "matrix";
-    case TimelineClass::copy: return "copy";
+    case TimelineClass::copy: return "memory";
     case TimelineClass::sync: return "synchronisation";
     case TimelineClass::wait: return "wait";
   }

@@ -142,6 +142,10 @@ TEST(alu_compare, packed_halves_have_a_predicate_each) {
           {"setp." + comparison + ".xor" + type + " $0|$1, $2, $3, $4;", "pp", kinds + "p", [=](const Words& in) {
              return Words{test(in, 0) != (in[2] != 0), test(in, 16) != (in[2] != 0)};
            }});
+      for (const char* integer : {".u32", ".s32"})
+        cases.push_back({"set." + comparison + integer + type + " $0, $1, $2;", "r", kinds, [=](const Words& in) {
+                           return Words{(test(in, 0) ? 0xffffu : 0u) | (test(in, 16) ? 0xffff0000u : 0u)};
+                         }});
       const uint64_t one = brain ? 0x3f80 : 0x3c00;
       cases.push_back({"set." + comparison + type + type + " $0, $1, $2;", "r", kinds, [=](const Words& in) {
                          return Words{(test(in, 0) ? one : 0) | (test(in, 16) ? one << 16 : 0)};
@@ -207,8 +211,8 @@ TEST(alu_compare, refuses_what_is_not_ptx) {
        {"setp.lo.s32 %p0, %r1, %r2;", "setp.lt.b32 %p0, %r1, %r2;", "setp.equ.u32 %p0, %r1, %r2;",
         "setp.ftz.lt.f32 %p0, %f1, %f2;", "setp.lt.ftz.f64 %p0, %e1, %e2;", "setp.lt.and.s32 %p0, %r1, %r2;",
         "setp.lt.s32 %p0, %r1, %r2, %p1;", "set.gt.u16.s32 %h0, %r1, %r2;", "set.gt.f32.f16 %f0, %h1, %h2;",
-        "selp.f16 %h0, %h1, %h2, %p1;", "selp.pred %p0, %p1, %p2, %p3;", "setp.lt.ftz.bf16 %p0, %h1, %h2;",
-        "setp.lt.f16 %p0|%p1, %h1, %h2;"})
+        "set.gt.f16.bf16 %h0, %h1, %h2;", "set.gt.u16.f16x2 %h0, %r1, %r2;", "selp.f16 %h0, %h1, %h2, %p1;",
+        "selp.pred %p0, %p1, %p2, %p3;", "setp.lt.ftz.bf16 %p0, %h1, %h2;", "setp.lt.f16 %p0|%p1, %h1, %h2;"})
     expect_refused(text);
 }
 

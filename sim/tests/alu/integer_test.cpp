@@ -7,6 +7,7 @@ namespace ptxsim::test {
 namespace {
 
 __extension__ using Big = __int128;
+__extension__ using UnsignedBig = unsigned __int128;
 
 /// A C++ integer type with its PTX name and register kind.
 template <class T>
@@ -44,7 +45,8 @@ TEST(alu_integer, sums_quotients_and_order) {
   for_all_integers([&]<class T>(T) {
     cases.push_back(of_two<T>("add", [](Big a, Big b) { return a + b; }));
     cases.push_back(of_two<T>("sub", [](Big a, Big b) { return a - b; }));
-    cases.push_back(of_two<T>("mul.lo", [](Big a, Big b) { return a * b; }));
+    cases.push_back(
+        of_two<T>("mul.lo", [](Big a, Big b) { return static_cast<UnsignedBig>(a) * static_cast<UnsignedBig>(b); }));
     cases.push_back(of_two<T>("min", [](Big a, Big b) { return a < b ? a : b; }));
     cases.push_back(of_two<T>("max", [](Big a, Big b) { return a < b ? b : a; }));
     // By zero: all ones, and the dividend. -2^(n-1) / -1 wraps.
@@ -71,7 +73,6 @@ TEST(alu_integer, products) {
     const std::string k = kind_of<T>(), n = name_of<T>();
     // The upper half of 128-bit products needs care: 64 x 64 unsigned does not fit a signed Big.
     const auto high = [](T a, T b) {
-      __extension__ using UnsignedBig = unsigned __int128;
       if constexpr (std::is_signed_v<T>)
         return static_cast<T>(floor_shift(big(a) * big(b), kBits));
       else
@@ -166,7 +167,6 @@ TEST(alu_integer, packed_pairs) {
 }
 
 TEST(alu_integer, carries_link_words) {
-  __extension__ using UnsignedBig = unsigned __int128;
   const auto halves = [](UnsignedBig x) { return Words{static_cast<uint64_t>(x), static_cast<uint64_t>(x >> 64)}; };
   const auto of = [](const Words& in, size_t i) { return static_cast<UnsignedBig>(in[i + 1]) << 64 | in[i]; };
   std::vector<Case> cases;

@@ -233,6 +233,24 @@ TEST(parse_lower, lines_and_sources) {
   EXPECT_EQ(first.line, 17);
   EXPECT_EQ(program.sources[static_cast<size_t>(program.code[1].source)].file, "one.cu");
   EXPECT_EQ(program.code[2].source, program.code[0].source);
+  EXPECT_EQ(program.source_text(-1), "");
+  EXPECT_EQ(program.source_text(program.code[0].source), "two.cuh:17");
+  EXPECT_EQ(program.source_text(program.code[1].source), "one.cu:3, inlined at two.cuh:17");
+}
+
+TEST(parse_lower, places_of_inlined_code_name_every_caller) {
+  const Module module = parsed(module_text(
+      ".func f() {\n.reg .b32 %r<3>;\n.loc 1 5 2, inlined_at 2 9 1\nmov.u32 %r1, 1;\n"
+      ".loc 1 8 3, function_name $x, inlined_at 1 5 2\nmov.u32 %r1, 2;\n.loc 1 8 3, inlined_at 2 30 1\nret;\n}\n"
+      ".file 1 \"/h/a.cuh\"\n.file 2 \"/k/b.cu\"\n"));
+  const Program& program = module.program();
+  EXPECT_EQ(program.source_text(program.code[1].source), "a.cuh:8, inlined at a.cuh:5, inlined at /k/b.cu:9");
+  EXPECT_EQ(program.source_text(program.code[2].source), "a.cuh:8, inlined at /k/b.cu:30");
+  // A text may claim that a place was inlined into itself, again and again.
+  std::string loop = ".func f() {\n";
+  for (int i = 0; i < 100; ++i) loop += ".loc 1 2 3, inlined_at 1 2 3\n";
+  const Module looped = parsed(module_text(loop + "ret;\n}\n"));
+  EXPECT_LT(looped.program().source_text(looped.program().code[0].source).size(), 300u);
 }
 
 }  // namespace

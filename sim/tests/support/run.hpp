@@ -17,7 +17,8 @@ inline Module module_of(const std::string& body) {
   return module.ok() ? std::move(module).value() : Module();
 }
 
-/// An entry `k(u64 out, u64 in)` whose pointers are in %rd_out and %rd_in, thread's linear index in %tid1; `body` ends with ret.
+/// An entry `k(u64 out, u64 in)` whose pointers are in %rd_out and %rd_in, thread's linear index in %tid1; `body` ends
+/// with ret.
 inline Module kernel_of(const std::string& body, const std::string& declarations = "") {
   return module_of(declarations + R"(
 .visible .entry k(.param .u64 k_out, .param .u64 k_in)

@@ -81,8 +81,6 @@ TEST(cluster, threads_that_have_ended_count_as_arrived) {
 
 TEST(cluster, a_warp_that_does_not_come_is_a_deadlock) {
   const std::string absent = with(kExchange, kArriveLine, R"({ .reg .pred %q;
-  setp.eq.u32 %q, %i, 3;
-  @%q bar.warp.sync 1;
   setp.lt.u32 %q, %tid1, 32;
   @%q bar.sync 1, 64; }
   barrier.cluster.arrive.release.aligned;)");

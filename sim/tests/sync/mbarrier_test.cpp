@@ -42,7 +42,8 @@ TEST(mbarrier, a_phase_needs_all_its_arrivals) {
 TEST(mbarrier, states_name_their_phase) {
   const std::string body = "mbarrier.arrive.shared.b64 %s, [%b];\n" + bit_if_complete(0, "%s", "") +
                            "mbarrier.arrive.b64 %s2, [%rd_generic];\n" + bit_if_complete(1, "%s", "") +
-                           bit_if_complete(2, "%s2", "") + kArrive + kArrive + bit_if_complete(3, "%s2", "");
+                           bit_if_complete(2, "%s2", "") + "mbarrier.arrive.shared.b64 %s2, [%b];\n" + kArrive +
+                           bit_if_complete(3, "%s2", "");
   const std::string generic = R"(
   .reg .b64 %rd_generic;
   cvt.u64.u32 %rd_generic, %b;

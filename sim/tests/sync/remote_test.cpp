@@ -125,15 +125,16 @@ TEST(remote, asynchronous_stores_are_known_only_to_who_waits) {
 }
 
 TEST(remote, bytes_that_do_not_match_are_reported) {
-  for (const char* bytes : {"124;", "132;"}) {
-    const Module module = kernel_of(sending(with(kExpect, "128;", bytes)));
-    for_each_schedule(5, [&](const Schedule& schedule) {
-      const Ran ran = run(module, schedule, pair_of(32), 32);
-      EXPECT_TRUE(ran.report.has(HazardId::deadlock)) << schedule.text() << ran.report.text();
-      EXPECT_TRUE(ran.report.has(HazardId::H18)) << schedule.text() << ran.report.text();
-      return true;
-    });
-  }
+  const auto expecting = [](const char* bytes) { return kernel_of(sending(with(kExpect, "128;", bytes))); };
+  const Module more = expecting("132;");
+  for_each_schedule(5, [&](const Schedule& schedule) {
+    const Ran ran = run(more, schedule, pair_of(32), 32);
+    EXPECT_TRUE(ran.report.has(HazardId::deadlock)) << schedule.text() << ran.report.text();
+    EXPECT_TRUE(ran.report.has(HazardId::H18)) << schedule.text() << ran.report.text();
+    return true;
+  });
+  // Too few: the phase is complete before the last store has come, or never.
+  expect_caught({HazardId::H07, HazardId::H18}, expecting("124;"), pair_of(32), 32);
 }
 
 TEST(remote, wide_asynchronous_stores_land_whole) {

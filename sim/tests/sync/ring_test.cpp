@@ -122,9 +122,8 @@ TEST(ring, states_serve_as_well_as_parities) {
   ring.wait_full = meet("%full");
   ring.arrive_empty = meet("%empty");
   expect_ring_clean(ring);
-  ring.arrive_empty = meet("%empty") + "bra NEXT;";
-  ring.arrive_full = with(ring.arrive_full, wait("%empty", "%state", "try_wait.acquire.cta.shared::cta.b64"), "");
-  expect_ring_caught(ring, {HazardId::H09});
+  ring.wait_full = with(meet("%full"), wait("%full", "%state", "try_wait.acquire.cta.shared::cta.b64"), "");
+  expect_ring_caught(ring, {HazardId::H08, HazardId::H09, HazardId::H11});
 }
 
 TEST(ring, a_missing_wait_is_reported) {
