@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # PTX and machine code of CUDA sources, for the library and for tests that run them in the simulator. The toolkit's nvcc and ptxas
-# are enough: CMake's CUDA language is not used, and where no toolkit is found everything else still builds.
+# are enough: CMake's CUDA language is not used, and where no toolkit is found, or with -DATTEND_NVCC=OFF, everything else still
+# builds.
 
 find_program(ATTEND_NVCC nvcc HINTS $ENV{CUDA_HOME}/bin $ENV{CUDA_PATH}/bin /usr/local/cuda/bin)
 find_program(ATTEND_PTXAS ptxas HINTS $ENV{CUDA_HOME}/bin $ENV{CUDA_PATH}/bin /usr/local/cuda/bin)

@@ -45,6 +45,7 @@ class Clock {
   /// Elementwise minimum over the actors of the own cluster, which both must have: keeps what both know.
   void limit(const Clock& other);
   void clear();
+  bool empty() const { return own_.empty() && foreign_.empty() && before_ == 0; }
   const std::vector<Entry>& own() const { return own_; }
 
  private:
@@ -57,10 +58,17 @@ class Clock {
   uint32_t before_ = 0;  ///< clusters with smaller uids are known whole
 };
 
-/// A sync object's or a warp's two clocks. `async_` is what has been handed to the asynchronous proxy:
-/// fence.proxy.async sets it to `generic`, synchronisation joins both.
+/// A sync object's or a warp's clocks. `async_` is what has been handed to the asynchronous proxy: fence.proxy.async
+/// sets it to `generic`. `covered` is what lies before a fence.sc that is known here, be it through relaxed accesses
+/// alone: a fence.sc that comes later learns it. Synchronisation joins all of them.
 struct Clocks {
-  Clock generic, async_;
+  Clock generic, async_, covered;
+
+  void join(uint32_t own_cluster, const Clocks& other, uint32_t other_cluster) {
+    generic.join(own_cluster, other.generic, other_cluster);
+    async_.join(own_cluster, other.async_, other_cluster);
+    covered.join(own_cluster, other.covered, other_cluster);
+  }
 };
 
 }  // namespace ptxsim

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // PTX ISA 9.7.9 "mapa, getctarank" and 9.7.13 "barrier.cluster".
+#include <algorithm>
 #include <bit>
 
 #include "sim/isa/decode.hpp"
@@ -68,7 +69,19 @@ bool all_arrived(const Cluster& cluster) {
   return true;
 }
 
+/// Threads that have ended count as arrived: what they accessed before is ordered before the end of CTAs that go on.
+void forget_ended(Cluster& cluster) {
+  const auto ended = [&](const Cta::RemoteAccess& access) {
+    return std::any_of(cluster.ctas.begin(), cluster.ctas.end(), [&](const auto& cta) {
+      return std::any_of(cta->warps.begin(), cta->warps.end(),
+                         [&](const Warp& warp) { return warp.live == 0 && warp.actor == access.event.actor; });
+    });
+  };
+  for (const auto& cta : cluster.ctas) std::erase_if(cta->remote_accesses, ended);
+}
+
 void complete(Machine& machine, Cluster& cluster) {
+  forget_ended(cluster);
   for (auto& cta : cluster.ctas) {
     for (Warp& warp : cta->warps) {
       warp.cluster_passed |= warp.cluster_arrived;
@@ -187,6 +200,22 @@ void decode_cluster_wait(Decode& d) {
   d.flag("acquire");
   d.imm(1, d.flag("aligned"));
   d.emit(&wait);
+}
+
+void cluster_exit(Machine& machine, Cta& cta) {
+  if (!machine.checker().checks().memory_order) return;
+  for (const Cta::RemoteAccess& access : cta.remote_accesses) {
+    if (std::any_of(cta.warps.begin(), cta.warps.end(),
+                    [&](const Warp& warp) { return warp.clocks.generic.knows(cta.cluster->uid, access.event); }))
+      continue;
+    Hazard hazard;
+    hazard.id = HazardId::H19;
+    hazard.kernel = cta.launch->entry->name;
+    hazard.site = access.site;
+    hazard.what = "shared memory of CTA " + std::to_string(cta.index) +
+                  " is accessed by another CTA, and nothing orders that before its end";
+    machine.checker().note(std::move(hazard));
+  }
 }
 
 void cluster_barrier_deadlock(Cta& cta, std::string& text) {

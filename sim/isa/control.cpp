@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // PTX ISA 9.7.12 "Control flow instructions", and trap, brkpt, nanosleep of 9.7.19.
 #include <algorithm>
+#include <cstring>
 
 #include "sim/isa/decode.hpp"
 #include "sim/machine/cta.hpp"
@@ -74,12 +75,39 @@ void copy_local(Step& s, uint32_t to, uint32_t from, uint64_t bytes) {
   });
 }
 
+/// The text at the address that the first lane passes as a parameter.
+std::string text_param(Step& s, uint32_t param) {
+  const auto& local = s.cta.local[size_t{s.warp.index} * kLanes + s.first_lane()];
+  uint64_t address = 0;
+  std::memcpy(&address, local.data() + s.split.frame->local_base + param, sizeof address);
+  const DeviceMemory::Block* block = s.machine.memory().find(address, 1);
+  if (block == nullptr) return "a text that is not in memory";
+  std::string text;
+  for (uint64_t at = address - block->address; at < block->bytes && block->data[at] != std::byte{0}; ++at)
+    text += static_cast<char>(block->data[at]);
+  return text;
+}
+
 /// Functions that the device's runtime library has, and a simulated kernel may call.
 Outcome call_builtin(Step& s, const CallDetail& detail) {
-  if (detail.name == "__assertfail") s.fault(HazardId::fault, "an assertion failed", static_cast<int>(s.first_lane()));
+  if (detail.name == "__assertfail" && !detail.params.empty())
+    s.fault(HazardId::fault, "an assertion failed: " + text_param(s, detail.params[0]),
+            static_cast<int>(s.first_lane()));
   if (detail.name != "vprintf")
     s.fault(HazardId::fault, "calls " + detail.name + ", which the simulator does not have");
-  return Outcome::next;  // what is printed does not matter to the kernel
+  // Nothing is printed, so the number of arguments that were is zero.
+  s.cta.local_written.resize(s.cta.local.size());
+  for_lanes(s.mask, [&](uint32_t lane) {
+    const size_t thread = size_t{s.warp.index} * kLanes + lane;
+    auto& written = s.cta.local_written[thread];
+    written.resize(s.cta.local[thread].size());
+    for (const uint32_t result : detail.results) {
+      const auto at = static_cast<ptrdiff_t>(s.split.frame->local_base + result);
+      std::fill_n(s.cta.local[thread].begin() + at, sizeof(int32_t), std::byte{0});
+      std::fill_n(written.begin() + at, sizeof(int32_t), uint8_t{1});
+    }
+  });
+  return Outcome::next;
 }
 
 /// call: a frame of the callee for the lanes that call, whose parameters are copies of the caller's .param variables.

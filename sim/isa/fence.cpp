@@ -12,10 +12,21 @@ Outcome fence_of(Step& s) {
   return Outcome::next;
 }
 
+// imm[1]: Scope.
+Outcome fence_of_all(Step& s) {
+  fence_sc(s, static_cast<Scope>(s.inst.imm[1]));
+  return Outcome::next;
+}
+
 void emit(Decode& d, Order order, Scope scope) {
   d.imm(0, static_cast<int64_t>(order));
   d.imm(1, static_cast<int64_t>(scope));
   d.emit(&fence_of);
+}
+
+void emit_sc(Decode& d, Scope scope) {
+  d.imm(1, static_cast<int64_t>(scope));
+  d.emit(&fence_of_all);
 }
 
 Scope scope_of(Decode& d) {
@@ -26,9 +37,9 @@ Scope scope_of(Decode& d) {
 }  // namespace
 
 void decode_fence(Decode& d) {
-  // Sequential consistency adds nothing here: the simulator performs one access after the other.
   constexpr Order kOrders[] = {Order::acq_rel, Order::acq_rel, Order::acquire, Order::release};
   const int sem = d.one_of({"sc", "acq_rel", "acquire", "release"});
+  if (sem == 0) return emit_sc(d, scope_of(d));
   const Order order = sem < 0 ? Order::acq_rel : kOrders[sem];
   // Restricted to shared memory: taken for the whole, so what relies on more is not noticed.
   if (order == Order::acquire) d.flag("sync_restrict::shared::cluster");
@@ -36,9 +47,10 @@ void decode_fence(Decode& d) {
   emit(d, order, scope_of(d));
 }
 
+/// The same as fence.sc.
 void decode_membar(Decode& d) {
   constexpr Scope kLevels[] = {Scope::cta, Scope::gpu, Scope::sys};
-  emit(d, Order::acq_rel, kLevels[d.must_be_one_of({"cta", "gl", "sys"})]);
+  emit_sc(d, kLevels[d.must_be_one_of({"cta", "gl", "sys"})]);
 }
 
 }  // namespace ptxsim

@@ -14,8 +14,7 @@ inline void release_fenced(const Step& step, Scope least, Clocks& object) {
   for (size_t at = static_cast<size_t>(least); at < kScopes; ++at) {
     const FenceState::Fenced& fenced = step.warp.fences.fenced[at];
     if ((fenced.lanes & step.mask) == 0) continue;
-    object.generic.join(uid, fenced.clocks.generic, uid);
-    object.async_.join(uid, fenced.clocks.async_, uid);
+    object.join(uid, fenced.clocks, uid);
   }
 }
 
@@ -23,8 +22,7 @@ inline void release_fenced(const Step& step, Scope least, Clocks& object) {
 inline void acquire_at_fence(const Step& step, Scope least, const Clocks& object) {
   const uint32_t uid = step.cta.cluster->uid;
   for (size_t at = static_cast<size_t>(least); at < kScopes; ++at) {
-    step.warp.fences.observed[at].generic.join(uid, object.generic, uid);
-    step.warp.fences.observed[at].async_.join(uid, object.async_, uid);
+    step.warp.fences.observed[at].join(uid, object, uid);
     step.warp.fences.has_observed[at] = true;
   }
 }

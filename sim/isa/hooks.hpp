@@ -17,6 +17,8 @@ void wgmma_exit(Machine& machine, Cta& cta);
 void bulk_exit(Machine& machine, Cta& cta);
 void cp_async_exit(Machine& machine, Cta& cta);
 void mbarrier_exit(Machine& machine, Cta& cta);
+/// H19 where nothing orders an access by another CTA before the end.
+void cluster_exit(Machine& machine, Cta& cta);
 /// H23 where only a part of a warpgroup ran a setmaxnreg.
 void setmaxnreg_exit(Machine& machine, Cta& cta);
 

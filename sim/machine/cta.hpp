@@ -49,6 +49,12 @@ struct Cta {
     uint32_t warps = 0;  ///< mask, in the warpgroup
   };
   std::vector<RegisterChange> register_changes;
+  /// The last access by each warp of another CTA to this one's shared memory, which must come before the end (H19).
+  struct RemoteAccess {
+    Event event;
+    Site site;
+  };
+  std::vector<RemoteAccess> remote_accesses;
   bool released_dependents = false;  ///< griddepcontrol.launch_dependents has run; its end counts as that, too
   bool exited = false;
 };

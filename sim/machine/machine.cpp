@@ -129,6 +129,7 @@ bool Machine::Impl::retire(Launch& launch, Cluster& cluster) {
     bulk_exit(machine, cta);
     cp_async_exit(machine, cta);
     mbarrier_exit(machine, cta);
+    cluster_exit(machine, cta);
     setmaxnreg_exit(machine, cta);
     cta.exited = true;
     if (!cta.released_dependents) {

@@ -90,5 +90,7 @@ void converge(const Step& step);
 void fence_async_proxy(const Step& step);
 /// fence / membar: later relaxed writes publish, earlier relaxed reads acquire.
 void fence(const Step& step, Order order, Scope scope);
+/// fence.sc: fence.acq_rel that is also ordered after each fence.sc known to be earlier, on whatever lies before that.
+void fence_sc(const Step& step, Scope scope);
 
 }  // namespace ptxsim

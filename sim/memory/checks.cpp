@@ -139,6 +139,15 @@ void check_non_coherent(const Step& step, const DeviceMemory::Block& block, uint
   }
 }
 
+/// Remembers, for the end of the CTA, that a warp of another one was here.
+void note_remote(const Step& step, Cta& cta, const Event& event) {
+  auto& all = cta.remote_accesses;
+  auto at = std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.event.actor == event.actor; });
+  if (at == all.end()) at = all.emplace(at);
+  *at = {event, site_of(*step.cta.launch->program, step.inst, step.cta, static_cast<int>(step.warp.index),
+                        std::countr_zero(event.lanes))};
+}
+
 }  // namespace
 
 Accessor generic_accessor(const Step& step, uint32_t lanes) {
@@ -157,6 +166,7 @@ Accessor async_accessor(const Step& step, const Event& event) {
 
 void check_shared(const Step& step, Cta& cta, uint32_t address, uint32_t bytes, const Accessor& who, Touch touch) {
   check_mbarriers(step, cta, address, bytes);
+  if (&cta != &step.cta && !who.access.async) note_remote(step, cta, who.access.event);
   const uint32_t offset = address - kSharedWindow;
   if (touch == Touch::read_write && step.machine.checker().checks().initialised &&
       !cta.shadow.initialised(offset, bytes))

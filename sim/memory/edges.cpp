@@ -28,8 +28,7 @@ void see_own(const Warp& warp, uint32_t mask, Clock& clock) {
 
 void join(const Warp& warp, Clocks& into, const Clocks& from) {
   const uint32_t cluster = cluster_of(warp);
-  into.generic.join(cluster, from.generic, cluster);
-  into.async_.join(cluster, from.async_, cluster);
+  into.join(cluster, from, cluster);
 }
 
 Party party_of(const Warp& warp) { return {cluster_of(warp), warp.cta->rank}; }
@@ -84,6 +83,17 @@ void fence(const Step& step, Order order, Scope scope) {
   ++warp.tick;
 }
 
+void fence_sc(const Step& step, Scope scope) {
+  Warp& warp = step.warp;
+  const uint32_t cluster = cluster_of(warp);
+  // Fences of a narrower scope are ordered by barriers of the CTA or the cluster, which say more.
+  const bool wide = effective(scope) == Scope::gpu;
+  if (wide) warp.clocks.generic.join(cluster, warp.clocks.covered, cluster);
+  fence(step, Order::acq_rel, scope);
+  if (wide)
+    warp.clocks.covered.join(cluster, warp.fences.fenced[static_cast<size_t>(Scope::gpu)].clocks.generic, cluster);
+}
+
 void observe_flag(const Step& step, const SyncObjects& objects, uint64_t key, Order order, Scope scope) {
   if (order == Order::weak || objects.empty()) return;
   Warp& warp = step.warp;
@@ -95,6 +105,8 @@ void observe_flag(const Step& step, const SyncObjects& objects, uint64_t key, Or
   for (size_t at = 0; at < kScopes; ++at)
     if (objects.acquire(key, reader, narrower(effective(scope), static_cast<Scope>(at)), warp.fences.observed[at]))
       warp.fences.has_observed[at] = true;
+  const Clock& covered = warp.fences.observed[static_cast<size_t>(effective(scope))].covered;
+  warp.clocks.covered.join(cluster_of(warp), covered, cluster_of(warp));
 }
 
 void publish_flag(const Step& step, SyncObjects& objects, uint64_t key, uint32_t lanes, Order order, Scope scope,
@@ -108,6 +120,11 @@ void publish_flag(const Step& step, SyncObjects& objects, uint64_t key, uint32_t
     objects.release(key, party_of(warp), scope, now);
     ++warp.tick;
     return;
+  }
+  if (!warp.clocks.covered.empty()) {
+    Clocks covered;
+    covered.covered = warp.clocks.covered;
+    objects.release(key, party_of(warp), scope, covered);
   }
   for (size_t at = 0; at < kScopes; ++at) {
     const FenceState::Fenced& fenced = warp.fences.fenced[at];

@@ -3,21 +3,14 @@
 
 namespace ptxsim {
 namespace {
-
 constexpr uint32_t kNowhere = 0;  ///< clusters count from 1
-
-void join(Clocks& into, uint32_t own, const Clocks& from, uint32_t other) {
-  into.generic.join(own, from.generic, other);
-  into.async_.join(own, from.async_, other);
-}
-
 }  // namespace
 
 void SyncObjects::release(uint64_t key, const Party& from, Scope scope, const Clocks& clocks) {
   Object& object = objects_[key];
   scope = effective(scope);
-  join(object.by_party[{from, scope}], kNowhere, clocks, from.cluster);
-  if (scope == Scope::gpu) join(object.wide, kNowhere, clocks, from.cluster);
+  object.by_party[{from, scope}].join(kNowhere, clocks, from.cluster);
+  if (scope == Scope::gpu) object.wide.join(kNowhere, clocks, from.cluster);
 }
 
 void SyncObjects::overwrite(uint64_t key) { objects_.erase(key); }
@@ -28,7 +21,7 @@ bool SyncObjects::acquire(uint64_t key, const Party& reader, Scope scope, Clocks
   const Object& object = found->second;
   bool any = false;
   if (effective(scope) == Scope::gpu) {
-    join(into, reader.cluster, object.wide, kNowhere);
+    into.join(reader.cluster, object.wide, kNowhere);
     any = true;
   }
   // Of the rest only parties of the reader's cluster count: either its scope or theirs is no wider than that.
@@ -36,7 +29,7 @@ bool SyncObjects::acquire(uint64_t key, const Party& reader, Scope scope, Clocks
   for (auto at = first; at != object.by_party.end() && at->first.first.cluster == reader.cluster; ++at) {
     const auto& [from, released] = at->first;
     if (!includes(scope, reader, from) || !includes(released, from, reader)) continue;
-    join(into, reader.cluster, at->second, kNowhere);
+    into.join(reader.cluster, at->second, kNowhere);
     any = true;
   }
   return any;
