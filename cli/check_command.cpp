@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "command.hpp"
+#include "device.hpp"
 #include "progress.hpp"
 #include "verify/verify.hpp"
 
@@ -12,6 +13,11 @@ namespace attend::cli {
 namespace {
 
 constexpr int64_t kShownFailures = 10;
+
+/// Of random Problems in the simulator, which takes some microseconds for each instruction: still several tiles of
+/// every kernel in each direction.
+constexpr verify::GeneratorLimits kSimulatedLimits = {
+    .max_rows = 300, .max_batch = 3, .max_heads = 4, .max_columns = 512, .max_work = 5e6};
 
 struct CheckOptions {
   CommonOptions common;
@@ -30,7 +36,7 @@ struct Tally {
 
 class Checker {
  public:
-  explicit Checker(const CheckOptions& options) : options_(options) {}
+  Checker(const CheckOptions& options, Device device) : options_(options), own_device_(std::move(device)) {}
 
   /// One problem on the kernels asked for, its inputs drawn from `seed`.
   void check(const AttentionFwd& problem, uint64_t seed, Progress& progress) {
@@ -42,8 +48,10 @@ class Checker {
     fill.magnitude = seed % 7 == 6 ? 8 : 1;
     for (const std::string& kernel : kernels(problem)) {
       PlanOptions plan_options = options_.common.plan_options();
+      plan_options.device = device(seed);
       plan_options.kernel = kernel;
-      const verify::CheckResult result = verify::check_problem(problem, fill, plan_options, options_.sample);
+      const verify::CheckResult result =
+          verify::check_problem(problem, fill, plan_options, options_.sample, replay_words());
       record(problem, result, progress);
     }
   }
@@ -56,10 +64,20 @@ class Checker {
   const std::string& refusal() const { return refusal_; }
 
  private:
+  /// A simulated one lives for one run only: its schedule is the seed's, and a fault ends it.
+  Device device(uint64_t seed) const {
+    return options_.common.device == "sim" ? device_named("sim", seed) : own_device_;
+  }
+
+  std::string replay_words() const {
+    return options_.common.device == "cpu" ? "" : " --device " + options_.common.device;
+  }
+
   /// The empty name is the plan's own choice.
   std::vector<std::string> kernels(const AttentionFwd& problem) const {
     if (options_.common.kernel != "all") return {options_.common.kernel};
     PlanOptions own_choice = options_.common.plan_options();
+    own_choice.device = own_device_;
     own_choice.kernel.clear();
     const AttentionFwdPlan chosen = take(plan(problem, own_choice));
     std::vector<std::string> every;
@@ -95,6 +113,7 @@ class Checker {
   }
 
   const CheckOptions& options_;
+  const Device own_device_;  ///< of the command: for plans, and for runs on anything but a simulated one
   std::map<std::string, Tally> tallies_;
   std::vector<std::string> failures_;
   std::string refusal_;
@@ -113,10 +132,11 @@ void require_memory(const AttentionFwd& problem) {
 
 /// A name that no row has would count as one failed check per problem. Which name is known does not depend on the
 /// Problem.
-void require_kernel(const CheckOptions& options) {
+void require_kernel(const CheckOptions& options, const Device& device) {
   if (options.common.kernel == "all") return;
-  const Status status =
-      plan(AttentionFwd::dense(Layout::bshd, DType::f32, 1, 1, 1, 4, 4, 8), options.common.plan_options()).status();
+  PlanOptions plan_options = options.common.plan_options();
+  plan_options.device = device;
+  const Status status = plan(AttentionFwd::dense(Layout::bshd, DType::f32, 1, 1, 1, 4, 4, 8), plan_options).status();
   if (status.code() == StatusCode::invalid_argument) throw CommandError(status.message(), kExitUsage);
 }
 
@@ -124,7 +144,8 @@ void print_json(const CheckOptions& options, const Checker& checker) {
   nlohmann::ordered_json out{{"passed", checker.passed()},
                              {"failed", checker.failed()},
                              {"refused", checker.refused()},
-                             {"seed", options.seed}};
+                             {"seed", options.seed},
+                             {"device", options.common.device}};
   out["kernels"] = nlohmann::ordered_json::array();
   for (const auto& [kernel, tally] : checker.tallies())
     out["kernels"].push_back({{"kernel", kernel},
@@ -138,9 +159,9 @@ void print_json(const CheckOptions& options, const Checker& checker) {
 }
 
 void print_text(const Checker& checker) {
-  fmt::print("{:<40}{:>8}{:>8}{:>9}{:>22}\n", "kernel", "passed", "failed", "refused", "largest error/bound");
+  fmt::print("{:<48}{:>8}{:>8}{:>9}{:>22}\n", "kernel", "passed", "failed", "refused", "largest error/bound");
   for (const auto& [kernel, tally] : checker.tallies())
-    fmt::print("{:<40}{:>8}{:>8}{:>9}{:>22.3f}\n", kernel, tally.passed, tally.failed, tally.refused, tally.max_ratio);
+    fmt::print("{:<48}{:>8}{:>8}{:>9}{:>22.3f}\n", kernel, tally.passed, tally.failed, tally.refused, tally.max_ratio);
   if (checker.refused() > 0) fmt::print("a refusal: {}\n", checker.refusal());
   fmt::print("{} passed, {} failed\n", checker.passed(), checker.failed());
 }
@@ -148,8 +169,9 @@ void print_text(const Checker& checker) {
 int check(const CheckOptions& options) {
   if (options.problem.empty() == (options.random == 0))
     throw CommandError("give either a Problem in quotes or --random N", kExitUsage);
-  require_kernel(options);
-  Checker checker(options);
+  const Device device = device_named(options.common.device, options.seed);
+  require_kernel(options, device);
+  Checker checker(options, device);
   {
     const int64_t count = std::max<int64_t>(options.random, 1);
     Progress progress("check", count, options.common.quiet);
@@ -158,9 +180,11 @@ int check(const CheckOptions& options) {
       require_memory(problem);
       checker.check(problem, options.seed, progress);
     }
+    const verify::GeneratorLimits limits =
+        options.common.device == "sim" ? kSimulatedLimits : verify::GeneratorLimits();
     for (int64_t i = 0; i < options.random; ++i) {
       const uint64_t seed = options.seed + static_cast<uint64_t>(i);
-      checker.check(verify::random_problem(seed), seed, progress);
+      checker.check(verify::random_problem(seed, limits), seed, progress);
       progress.advance(1, checker.failed() > 0 ? fmt::format("{} failed", checker.failed()) : std::string());
     }
   }
@@ -180,7 +204,7 @@ void add_check_command(CLI::App& app, CommandContext& context) {
   CLI::App* command = new_command(
       app, "check", "Compare kernels with the fp64 oracle, element by element against its error bound",
       {"attend check \"attention_fwd b=2 hq=6 hk=2 sq=100 sk=130 d=40 dtype=bf16 mask=causal\" --kernel all",
-       "attend check --random 20 --seed 7"});
+       "attend check --random 20 --seed 7", "attend check --random 5 --seed 7 --kernel all --device cpu --json"});
   command->add_option("problem", options->problem, "A Problem in quotes (docs/problem-text.md)");
   command
       ->add_option("--random", options->random,
@@ -191,6 +215,7 @@ void add_check_command(CLI::App& app, CommandContext& context) {
   command->add_option("--sample", options->sample, "Compare this many rows only; -1: all")
       ->check(CLI::Range(int64_t{-1}, int64_t{1} << 40));
   command->add_option("--kernel", options->common.kernel, "A kernel's id, or `all`; default: the plan's choice");
+  add_device_option(*command, options->common);
   add_threads_option(*command, options->common);
   add_quiet_option(*command, options->common);
   add_json_option(*command, options->common);

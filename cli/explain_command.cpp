@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "command.hpp"
+#include "device.hpp"
 
 namespace attend::cli {
 namespace {
@@ -24,10 +25,13 @@ std::string short_number(double value) {
 
 void explain(const ExplainOptions& options) {
   const AttentionFwd problem = take(AttentionFwd::parse(options.problem));
-  const AttentionFwdPlan chosen = take(plan(problem, options.common.plan_options()));
+  PlanOptions plan_options = options.common.plan_options();
+  plan_options.device = device_named(options.common.device);
+  const AttentionFwdPlan chosen = take(plan(problem, plan_options));
   const Cost cost = problem.cost();
   if (options.common.json) {
     nlohmann::ordered_json out{{"problem", problem.text()},
+                               {"device", options.common.device},
                                {"kernel", chosen.kernel()},
                                {"isa", chosen.isa()},
                                {"arithmetic", arithmetic_name(chosen.arithmetic())},
@@ -66,6 +70,7 @@ void add_explain_command(CLI::App& app, CommandContext&) {
       {"attend explain \"attention_fwd b=2 hq=32 hk=8 sq=1000 sk=1000 d=128 dtype=bf16 mask=causal&window:512:0\"",
        "attend explain \"attention_fwd hq=8 hk=8 sq=512 sk=512 d=64\" --threads 1 --json"});
   command->add_option("problem", options->problem, "A Problem in quotes (docs/problem-text.md)")->required();
+  add_device_option(*command, options->common);
   add_threads_option(*command, options->common);
   add_kernel_option(*command, options->common);
   add_json_option(*command, options->common);

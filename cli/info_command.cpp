@@ -43,11 +43,15 @@ void info(const InfoOptions& options) {
     for (const int threads : thread_counts) bandwidths.emplace_back(threads, measure_read_bandwidth(threads));
   }
 
+  const Result<Device> cuda = Device::cuda();
   if (options.common.json) {
     nlohmann::ordered_json out{{"version", ATTEND_VERSION},      {"cpu", machine.cpu},
                                {"vendor", machine.vendor},       {"cores", machine.cores},
                                {"l1d_bytes", machine.l1d_bytes}, {"l2_bytes", machine.l2_bytes},
                                {"l3_bytes", machine.l3_bytes}};
+    out["cuda"] = {{"available", cuda.ok()},
+                   {"name", cuda.ok() ? cuda->name() : ""},
+                   {"reason", cuda.ok() ? "" : cuda.status().message()}};
     for (const IsaInfo& isa : machine.isas)
       out["isas"].push_back({{"name", isa.name}, {"available", isa.available}, {"reason", isa.reason}});
     for (const Measured& peak : peaks)
@@ -66,6 +70,7 @@ void info(const InfoOptions& options) {
   fmt::print("cores     {} usable by this process\n", machine.cores);
   fmt::print("caches    L1d {}, L2 {}, L3 {}\n", size_text(machine.l1d_bytes), size_text(machine.l2_bytes),
              size_text(machine.l3_bytes));
+  fmt::print("cuda      {}\n", cuda.ok() ? cuda->name() : "none: " + cuda.status().message());
   fmt::print("\n{:<14}{}\n", "isa", "available");
   for (const IsaInfo& isa : machine.isas)
     fmt::print("{:<14}{}\n", isa.name, isa.available ? "yes" : "no: " + isa.reason);

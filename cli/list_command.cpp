@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "command.hpp"
+#include "device.hpp"
 
 namespace attend::cli {
 namespace {
@@ -32,18 +33,25 @@ std::vector<DType> types() {
   };
 }
 
-/// Kernels have no list of their own in the interface: every plan carries all of them with their answers.
-std::vector<Kernel> kernels() {
+/// Kernels have no list of their own in the interface: every plan names all of them. What one takes is seen by asking
+/// for it.
+std::vector<Kernel> kernels(const std::string& device) {
+  PlanOptions plan_options;
+  plan_options.device = device_named(device);
+  const auto ask = [&](DType type) {
+    return plan(AttentionFwd::dense(Layout::bshd, type, 1, 1, 1, 4, 4, 8), plan_options);
+  };
   std::vector<Kernel> found;
-  for (const DType type : types()) {
-    const AttentionFwdPlan tiny = take(plan(AttentionFwd::dense(Layout::bshd, type, 1, 1, 1, 4, 4, 8)));
-    for (const Candidate& candidate : tiny.candidates()) {
-      auto kernel = std::find_if(found.begin(), found.end(), [&](const Kernel& k) { return k.id == candidate.kernel; });
-      if (kernel == found.end()) kernel = found.insert(found.end(), {candidate.kernel, {}, {}});
-      if (candidate.accepted)
-        kernel->types.emplace_back(dtype_name(type));
+  const AttentionFwdPlan any = take(ask(DType::f32));
+  for (const Candidate& candidate : any.candidates()) found.push_back({candidate.kernel, {}, {}});
+  for (Kernel& kernel : found) {
+    plan_options.kernel = kernel.id;
+    for (const DType type : types()) {
+      const Result<AttentionFwdPlan> planned = ask(type);
+      if (planned.ok())
+        kernel.types.emplace_back(dtype_name(type));
       else
-        kernel->refusal = candidate.reason;
+        kernel.refusal = planned.status().message();
     }
   }
   return found;
@@ -51,11 +59,11 @@ std::vector<Kernel> kernels() {
 
 std::string join(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, " ")); }
 
-void list_json(const std::string& what) {
+void list_json(const std::string& what, const std::string& device) {
   nlohmann::ordered_json out = nlohmann::ordered_json::object();
   const auto wants = [&](const char* part) { return what == "all" || what == part; };
   if (wants("kernels"))
-    for (const Kernel& kernel : kernels())
+    for (const Kernel& kernel : kernels(device))
       out["kernels"].push_back({{"id", kernel.id}, {"types", kernel.types}, {"refusal", kernel.refusal}});
   if (wants("masks"))
     for (const Row& mask : kMasks) out["masks"].push_back({{"name", mask.name}, {"keeps", mask.text}});
@@ -69,7 +77,7 @@ void list_json(const std::string& what) {
   fmt::print("{}\n", out.dump());
 }
 
-void list_text(const std::string& what) {
+void list_text(const std::string& what, const std::string& device) {
   bool first = true;
   const auto begin = [&](const char* part, const char* about) {
     if (what != "all" && what != part) return false;
@@ -78,8 +86,8 @@ void list_text(const std::string& what) {
     return true;
   };
   if (begin("kernels", "what can be asked for with --kernel, and which element types it takes"))
-    for (const Kernel& kernel : kernels())
-      fmt::print("  {:<40}{}\n", kernel.id, kernel.types.empty() ? "none here: " + kernel.refusal : join(kernel.types));
+    for (const Kernel& kernel : kernels(device))
+      fmt::print("  {:<48}{}\n", kernel.id, kernel.types.empty() ? "none here: " + kernel.refusal : join(kernel.types));
   if (begin("masks", "pairs that are kept; join several with & (docs/problem-text.md has their numbers)"))
     for (const Row& mask : kMasks) fmt::print("  {:<18}{}\n", mask.name, mask.text);
   if (begin("types", "of q, k, v and o"))
@@ -101,11 +109,15 @@ struct ListOptions {
 void add_list_command(CLI::App& app, CommandContext&) {
   auto options = std::make_shared<ListOptions>();
   CLI::App* command = new_command(app, "list", "List kernels, masks, element types and instruction sets",
-                                  {"attend list", "attend list masks", "attend list kernels --json"});
+                                  {"attend list", "attend list masks", "attend list kernels --device cpu --json"});
   command->add_option("what", options->what, "all, kernels, masks, types or isas")
       ->check(CLI::IsMember({"all", "kernels", "masks", "types", "isas"}));
+  add_device_option(*command, options->common);
   add_json_option(*command, options->common);
-  command->callback([options] { options->common.json ? list_json(options->what) : list_text(options->what); });
+  command->callback([options] {
+    options->common.json ? list_json(options->what, options->common.device)
+                         : list_text(options->what, options->common.device);
+  });
 }
 
 }  // namespace attend::cli

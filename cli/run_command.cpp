@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "command.hpp"
+#include "device.hpp"
 #include "io/file.hpp"
 #include "io/npy.hpp"
 #include "io/safetensors.hpp"
@@ -177,6 +178,11 @@ void print_text(const std::vector<Layer>& layers, const std::vector<Outcome>& ou
 }
 
 int run(const RunOptions& options) {
+  if (options.common.device != "cpu")
+    throw CommandError(fmt::format("--device is {}, expected cpu: times here are measured against this machine's CPU; "
+                                   "check, explain and list take cpu, cuda and sim",
+                                   options.common.device),
+                       kExitUsage);
   const LayerFile file = take(load_layers(options.layers));
   if (!options.out.empty()) {
     const bool npy = options.out.ends_with(".npy");
@@ -236,6 +242,7 @@ void add_run_command(CLI::App& app, CommandContext& context) {
       ->check(CLI::Range(int64_t{-1}, int64_t{1} << 40))
       ->capture_default_str();
   command->add_option("--seed", options->seed, "Chooses those rows")->capture_default_str();
+  add_device_option(*command, options->common);
   add_threads_option(*command, options->common);
   add_kernel_option(*command, options->common);
   add_quiet_option(*command, options->common);

@@ -32,13 +32,13 @@ Status run_on_cpu(const AttentionFwdPlan& plan, const Inputs& inputs, const Fill
 }  // namespace
 
 CheckResult check_problem(const AttentionFwd& problem, const FillOptions& fill, const PlanOptions& plan_options,
-                          int64_t sample) {
+                          int64_t sample, const std::string& replay_words) {
   CheckResult result;
   result.kernel = plan_options.kernel;
   const std::string text = problem.text();
   const auto fail = [&](const std::string& what) {
     result.message = text + "\n  kernel " + result.kernel + ", seed " + std::to_string(fill.seed) + ": " + what +
-                     "\n  replay: " + replay(text, fill, result.kernel);
+                     "\n  replay: " + replay(text, fill, result.kernel) + replay_words;
     return result;
   };
 

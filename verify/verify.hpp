@@ -71,8 +71,9 @@ struct CheckResult {
   std::string message;  ///< on failure: what, where, and the command that replays it
 };
 
-/// Plans, runs on poisoned, guarded inputs and compares all rows (or `sample`) with the oracle.
+/// Plans, runs on poisoned, guarded inputs and compares all rows (or `sample`) with the oracle. `replay_words` end the
+/// command that replays a failure: what the plan's options do not say, as ` --device sim`.
 CheckResult check_problem(const AttentionFwd& problem, const FillOptions& fill, const PlanOptions& plan_options = {},
-                          int64_t sample = -1);
+                          int64_t sample = -1, const std::string& replay_words = {});
 
 }  // namespace attend::verify

@@ -10,4 +10,7 @@ namespace ptxsim {
 /// that waits for the work: a copy to the host, or synchronize().
 attend::Device simulated_device(const Schedule& schedule = {}, Checks checks = {}, int multiprocessors = 4);
 
+/// The schedule of a seed: every policy of asynchronous operations and of lanes occurs among few consecutive ones.
+Schedule drawn_schedule(uint64_t seed);
+
 }  // namespace ptxsim

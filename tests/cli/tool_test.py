@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The built tool as a person calls it: every example of every --help, exit codes, JSON, files that appear whole or not at all.
 
-    tool_test.py TOOL DATA_FOLDER
+    tool_test.py TOOL DATA_FOLDER SIMULATOR    SIMULATOR: yes; no-nvcc: it has no kernels to run; no: the tool has none
 """
 import json
 import os
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-TOOL, DATA = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+TOOL, DATA, SIMULATOR = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3]
 COMMANDS = ["info", "run", "check", "bench", "explain", "list", "show"]
 failures = []
 
@@ -74,6 +74,8 @@ def run_failures(folder):
         (["explain", "attention_fwd d=0"], 2, "d"),
         (["explain", "attention_fwd sq=8 sk=8 d=16 mask=no_such"], 2, "no_such"),
         (["check", "attention_fwd sq=8 sk=8 d=16", "--kernel", "no.such"], 2, "no.such"),
+        (["check", "attention_fwd sq=8 sk=8 d=16", "--device", "tpu"], 2, "tpu"),
+        (["run", data, "--device", "cuda"], 2, "--device is cuda, expected cpu"),
         (["run", "missing.safetensors"], 2, "missing.safetensors"),
         (["run", hostile], 2, "hostile"),
         (["run", data, "--layer", "99"], 2, "99"),
@@ -114,10 +116,43 @@ def run_rest(folder):
     expect(sorted(os.listdir(folder)) == before, f"a write that fails midway leaves nothing new: {os.listdir(folder)}")
 
 
+def run_devices(folder):
+    info = json.loads(call(["info", "--no-measure", "--json"], folder).stdout)["cuda"]
+    expect(bool(info["name"]) == info["available"] and bool(info["reason"]) != info["available"], f"info names the CUDA device: {info}")
+    result = call(["info", "--no-measure"], folder)
+    expect((info["name"] or "none: " + info["reason"]) in result.stdout, "info says the same as text", result)
+    problem = "attention_fwd b=1 hq=2 hk=1 sq=70 sk=130 d=64 dtype=bf16 mask=causal"
+    result = call(["explain", problem, "--device", "cuda"], folder)
+    expect(result.returncode == (0 if info["available"] else 1), "explain --device cuda needs a device", result)
+    expect(info["reason"] in result.stderr, "explain --device cuda says why there is none", result)
+
+    calls = [["list", "kernels", "--device", "sim", "--json"], ["explain", problem, "--device", "sim", "--json"],
+             ["check", problem, "--seed", "3", "--kernel", "all", "--device", "sim", "--json"],
+             ["check", "--random", "12", "--seed", "7", "--device", "sim", "--quiet", "--json"],
+             ["check", problem, "--device", "sim", "--kernel", "no.such"]]
+    results = [call(words, folder) for words in calls]
+    if SIMULATOR != "yes":
+        for words, result in zip(calls, results):
+            expect(result.returncode == 2, f"attend {' '.join(words)} exits 2 without the simulator or its kernels", result)
+            expect({"no": "ATTEND_BUILD_SIM", "no-nvcc": "nvcc"}[SIMULATOR] in result.stderr, f"attend {' '.join(words)} says what is missing", result)
+        return
+    for words, result in list(zip(calls, results))[:-1]:
+        expect(result.returncode == 0, f"attend {' '.join(words)}", result)
+    expect(results[-1].returncode == 2 and "no.such" in results[-1].stderr, "a kernel that no device has", results[-1])
+    listed, explained, checked, random = (json.loads(result.stdout) for result in results[:-1])
+    ids = {kernel["id"] for kernel in listed["kernels"]}
+    expect("attention_fwd.cuda.simple" in ids, f"list has the kernels of devices: {ids}")
+    expect(explained["device"] == "sim" and explained["kernel"] in ids, f"explain chooses one of them: {explained}")
+    expect({kernel["kernel"] for kernel in checked["kernels"]} == ids, f"--kernel all asks each of them: {checked}")
+    expect(checked["passed"] >= 2 and checked["failed"] == 0, f"a Problem in the simulator: {checked}")
+    expect(random["passed"] == 12 and random["device"] == "sim", f"random Problems in the simulator: {random}")
+
+
 with tempfile.TemporaryDirectory() as scratch:
     os.symlink(DATA, os.path.join(scratch, "data"))
     run_examples(scratch)
     run_failures(scratch)
     run_rest(scratch)
+    run_devices(scratch)
 print("FAILED:" if failures else "all of the tool's checks passed", *failures, sep="\n  ")
 sys.exit(1 if failures else 0)

@@ -25,22 +25,11 @@ inline AttentionFwd problem_of(const std::string& line) {
   return problem.ok() ? std::move(problem).value() : AttentionFwd();
 }
 
-inline ptxsim::Schedule schedule_of(uint64_t seed) {
-  ptxsim::Schedule schedule;
-  schedule.seed = seed;
-  schedule.async = ptxsim::kAsyncPolicies[seed % 4];
-  schedule.lanes = seed % 3 == 0 ? ptxsim::LanePolicy::any : ptxsim::LanePolicy::reconverge;
-  schedule.elect_highest = seed % 5 == 1;
-  schedule.quantum = seed % 7 == 2 ? 8 : 200;
-  schedule.interleave_clusters = seed % 4 == 3;
-  return schedule;
-}
-
 /// The Problem under the schedule of the seed. An empty kernel is the plan's own choice. With
 /// `poison`, slots that no row uses hold NaN.
 inline void expect_right(const AttentionFwd& problem, uint64_t seed, bool poison = true, int multiprocessors = 3,
                          const std::string& kernel = {}) {
-  const ptxsim::Schedule schedule = schedule_of(seed);
+  const ptxsim::Schedule schedule = ptxsim::drawn_schedule(seed);
   PlanOptions options;
   options.device = ptxsim::simulated_device(schedule, {}, multiprocessors);
   options.kernel = kernel;
