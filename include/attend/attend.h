@@ -71,8 +71,8 @@ enum {
 /// Where a kernel rounds (docs/numerics.md).
 typedef int32_t attend_arithmetic;
 enum {
-  ATTEND_ARITHMETIC_F32 = 0,        ///< inputs widened exactly; everything in f32
-  ATTEND_ARITHMETIC_BF16_DOT = 1,   ///< q, k, v and probabilities in bf16, products summed in f32
+  ATTEND_ARITHMETIC_F32 = 0,         ///< inputs widened exactly; everything in f32
+  ATTEND_ARITHMETIC_BF16_DOT = 1,    ///< q, k, v and probabilities in bf16, products summed in f32
   ATTEND_ARITHMETIC_F32_SCALED = 2,  ///< as f32, the scale applied to finished products
   ATTEND_ARITHMETIC_MMA16 = 3        ///< 16-bit q, k, v and probabilities, products summed in f32
 };
@@ -206,6 +206,33 @@ typedef struct attend_attention_fwd_cost {
 /// Fills *cost, struct_size set by the caller.
 attend_status attend_attention_fwd_query_cost(const attend_attention_fwd* problem, attend_attention_fwd_cost* cost);
 
+// ---- Devices ----
+
+/// Where plans run, and whose memory their pointers name. Immutable; any number of threads may use one.
+typedef struct attend_device attend_device;
+
+/// The first CUDA device, through the driver that is found when this is called. On failure *device is NULL.
+/// Error: device, saying what is missing: the driver's library, a device, a function of a newer driver.
+attend_status attend_device_create_cuda(attend_device** device);
+/// NULL is accepted. Plans and memory of the device live on.
+void attend_device_destroy(attend_device* device);
+/// What the driver calls it, as snprintf writes; buffer as in attend_attention_fwd_text.
+attend_status attend_device_name(const attend_device* device, char* buffer, size_t size, size_t* length);
+
+// Memory of the device, for programs that have no other library for it. A stream is a cudaStream_t; NULL is the default
+// stream.
+/// 64-byte aligned at least, contents undefined. On failure *memory is NULL. Error: out_of_memory.
+attend_status attend_device_allocate(const attend_device* device, size_t bytes, void** memory);
+/// NULL is accepted.
+attend_status attend_device_free(const attend_device* device, void* memory);
+/// Both wait until the bytes have been copied.
+attend_status attend_device_copy_to_device(const attend_device* device, void* to, const void* from, size_t bytes,
+                                           void* stream);
+attend_status attend_device_copy_to_host(const attend_device* device, void* to, const void* from, size_t bytes,
+                                         void* stream);
+/// Waits for all work of the stream. Error: device, for what went wrong in it.
+attend_status attend_device_synchronize(const attend_device* device, void* stream);
+
 // ---- The Plan: how it will be computed ----
 
 /// Threads that the caller brings. Copied; `self` must stay valid until the plans made with it are destroyed.
@@ -225,6 +252,7 @@ typedef struct attend_plan_options {
   int32_t reserved;                 ///< 0
   const attend_executor* executor;  ///< NULL: the OpenMP runtime of the process
   const char* kernel;               ///< ask for this kernel by name; NULL: the fastest that takes the Problem
+  const attend_device* device;      ///< where it runs; NULL: the CPU. May be destroyed when the plan has been made
 } attend_plan_options;
 
 /// A chosen kernel with its tiles and workspace. Immutable: may be run from several threads at once, each with its own
@@ -279,9 +307,11 @@ typedef struct attend_attention_fwd_args {
   const float* alibi_slopes;
   const float* bias;
   const float* sink;
+  void* stream;  ///< a cudaStream_t; NULL: the default stream. Plans for the CPU do not look at it
 } attend_attention_fwd_args;
 
-/// Computes. Allocates nothing. `workspace` has the plan's workspace_bytes or more; NULL is fine when that is 0.
+/// Computes; on a device: puts the work into the stream and returns. Allocates nothing. `workspace` has the plan's
+/// workspace_bytes or more, in the memory of the device; NULL is fine when that is 0.
 /// Errors: invalid_argument for a missing pointer or a small workspace.
 attend_status attend_attention_fwd_run(const attend_attention_fwd_plan* plan, const attend_attention_fwd_args* args,
                                        void* workspace, size_t workspace_bytes);

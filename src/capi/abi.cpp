@@ -81,11 +81,12 @@ static_assert(sizeof(void*) != 8 ||
                offsetof(attend_attention_fwd_desc, mask_terms) == 272 && sizeof(attend_attention_fwd_desc) >= 288));
 static_assert(sizeof(void*) != 8 ||
               (offsetof(attend_attention_fwd_args, q) == 8 && offsetof(attend_attention_fwd_args, sink) == 64 &&
-               sizeof(attend_attention_fwd_args) >= 72));
+               offsetof(attend_attention_fwd_args, stream) == 72 && sizeof(attend_attention_fwd_args) >= 80));
 static_assert(sizeof(void*) != 8 || (offsetof(attend_executor, parallel) == 8 &&
                                      offsetof(attend_executor, workers) == 24 && sizeof(attend_executor) >= 32));
-static_assert(sizeof(void*) != 8 || (offsetof(attend_plan_options, executor) == 16 &&
-                                     offsetof(attend_plan_options, kernel) == 24 && sizeof(attend_plan_options) >= 32));
+static_assert(sizeof(void*) != 8 ||
+              (offsetof(attend_plan_options, executor) == 16 && offsetof(attend_plan_options, kernel) == 24 &&
+               offsetof(attend_plan_options, device) == 32 && sizeof(attend_plan_options) >= 40));
 
 }  // namespace
 }  // namespace attend

@@ -4,6 +4,7 @@
 #include <attend/attend.h>
 
 #include <attend/attention.hpp>
+#include <attend/device.hpp>
 #include <attend/executor.hpp>
 #include <attend/machine.hpp>
 #include <optional>
@@ -17,6 +18,10 @@ struct attend_attention_fwd {
 struct attend_attention_fwd_plan {
   attend::Executor executor;  ///< the plan may point here, so the handle must not move
   std::optional<attend::AttentionFwdPlan> plan;
+};
+
+struct attend_device {
+  attend::Device device;
 };
 
 struct attend_machine {

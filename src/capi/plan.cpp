@@ -38,6 +38,7 @@ Status read_options(std::string_view operation, const attend_plan_options* from,
     to->executor = executor;
   }
   if (options.kernel != nullptr) to->kernel = options.kernel;
+  if (options.device != nullptr) to->device = options.device->device;
   return {};
 }
 
@@ -80,7 +81,7 @@ Status read_args(std::string_view operation, const AttentionFwd& problem, const 
   ATTEND_CAPI_TRY(require(operation, "args.bias", args.bias, rows && keys && problem.bias.has_value(),
                           floats(problem.bias_size(), "a bias")));
   ATTEND_CAPI_TRY(require(operation, "args.sink", args.sink, rows && problem.sink, floats(problem.hq, "a sink")));
-  *to = {args.q, args.k, args.v, args.o, args.lse, args.alibi_slopes, args.bias, args.sink};
+  *to = {args.q, args.k, args.v, args.o, args.lse, args.alibi_slopes, args.bias, args.sink, args.stream};
   return {};
 }
 

@@ -78,11 +78,12 @@ AT(attend_executor, self, 16);
 AT(attend_executor, workers, 24);
 AT(attend_executor, reserved, 28);
 
-SIZE(attend_plan_options, 32);
+SIZE(attend_plan_options, 40);
 AT(attend_plan_options, threads, 8);
 AT(attend_plan_options, reserved, 12);
 AT(attend_plan_options, executor, 16);
 AT(attend_plan_options, kernel, 24);
+AT(attend_plan_options, device, 32);
 
 SIZE(attend_plan_info, 64);
 AT(attend_plan_info, kernel, 8);
@@ -99,7 +100,7 @@ AT(attend_candidate, kernel, 8);
 AT(attend_candidate, reason, 16);
 AT(attend_candidate, accepted, 24);
 
-SIZE(attend_attention_fwd_args, 72);
+SIZE(attend_attention_fwd_args, 80);
 AT(attend_attention_fwd_args, q, 8);
 AT(attend_attention_fwd_args, k, 16);
 AT(attend_attention_fwd_args, v, 24);
@@ -108,6 +109,7 @@ AT(attend_attention_fwd_args, lse, 40);
 AT(attend_attention_fwd_args, alibi_slopes, 48);
 AT(attend_attention_fwd_args, bias, 56);
 AT(attend_attention_fwd_args, sink, 64);
+AT(attend_attention_fwd_args, stream, 72);
 
 SIZE(attend_machine_info, 56);
 AT(attend_machine_info, cpu, 8);
@@ -132,4 +134,5 @@ EXPECT(masks, ATTEND_MASK_CAUSAL == 0 && ATTEND_MASK_CAUSAL_TOP_LEFT == 1 && ATT
                   ATTEND_MASK_CHUNK == 3 && ATTEND_MASK_PREFIX_LM == 4 && ATTEND_MASK_DOCUMENTS == 5 &&
                   ATTEND_MASK_BLOCK_SPARSE == 6 && ATTEND_MASK_PADDING == 7 && ATTEND_MASK_TREE == 8 &&
                   ATTEND_MASK_DENSE == 9);
-EXPECT(arithmetics, ATTEND_ARITHMETIC_F32 == 0 && ATTEND_ARITHMETIC_BF16_DOT == 1 && ATTEND_ARITHMETIC_F32_SCALED == 2 && ATTEND_ARITHMETIC_MMA16 == 3);
+EXPECT(arithmetics, ATTEND_ARITHMETIC_F32 == 0 && ATTEND_ARITHMETIC_BF16_DOT == 1 &&
+                        ATTEND_ARITHMETIC_F32_SCALED == 2 && ATTEND_ARITHMETIC_MMA16 == 3);

@@ -17,6 +17,7 @@ attend_attention_fwd_desc small_desc(void) {
 int main(void) {
   test_problems();
   test_runs();
+  test_devices();
   test_errors();
   test_versions();
   printf("%d checks, %d failures\n", checks, failures);

@@ -106,7 +106,30 @@ static void mask_terms_of_another_size(void) {
                  "desc.mask_terms[1].struct_size is 80 with a field set at byte 72, expected ");
 }
 
+/* Options and arguments as they were before devices: what lies behind them is not looked at. */
+static void callers_without_devices(void) {
+  attend_attention_fwd* problem = NULL;
+  attend_attention_fwd_plan* plan = NULL;
+  EXPECT_OK(attend_attention_fwd_create_from_text("attention_fwd hq=1 hk=1 sq=1 sk=1 d=4 dtype=f32", &problem));
+  attend_plan_options options = attend_plan_options_init();
+  options.struct_size = offsetof(attend_plan_options, device);
+  options.device = (const attend_device*)&failures;
+  EXPECT_OK(attend_attention_fwd_plan_create(problem, &options, &plan));
+  const float v[4] = {1, -2, 3, 0.5f};
+  float o[4] = {0, 0, 0, 0};
+  attend_attention_fwd_args args = attend_attention_fwd_args_init();
+  args.struct_size = offsetof(attend_attention_fwd_args, stream);
+  args.stream = &failures;
+  args.q = args.k = args.v = v;
+  args.o = o;
+  EXPECT_OK(attend_attention_fwd_run_alloc(plan, &args));
+  EXPECT(memcmp(o, v, sizeof v) == 0);
+  attend_attention_fwd_plan_destroy(plan);
+  attend_attention_fwd_destroy(problem);
+}
+
 void test_versions(void) {
+  callers_without_devices();
   shorter_input_has_defaults();
   longer_input_is_taken_when_zero();
   sizes_that_are_none();
