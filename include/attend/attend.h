@@ -315,7 +315,8 @@ typedef struct attend_attention_fwd_args {
 /// Errors: invalid_argument for a missing pointer or a small workspace.
 attend_status attend_attention_fwd_run(const attend_attention_fwd_plan* plan, const attend_attention_fwd_args* args,
                                        void* workspace, size_t workspace_bytes);
-/// The same with a workspace that it allocates and frees. Error: out_of_memory as well.
+/// The same with a workspace that it allocates and frees; on a device, if the plan needs one, it waits until the work
+/// is done. Error: out_of_memory as well.
 attend_status attend_attention_fwd_run_alloc(const attend_attention_fwd_plan* plan,
                                              const attend_attention_fwd_args* args);
 

@@ -153,7 +153,8 @@ class AttentionFwdPlan {
   /// Computes. Allocates nothing, keeps no state. On a device it returns when the work is in the stream, which must be
   /// done before the plan goes. Errors: invalid_argument for a missing pointer or a small workspace; device.
   Status run(const AttentionFwdArgs& args, std::span<std::byte> workspace) const;
-  /// The same with a workspace of its own. Error: out_of_memory as well.
+  /// The same with a workspace of its own; on a device, if the plan needs one, it waits until the work is done. Error:
+  /// out_of_memory as well.
   Status run(const AttentionFwdArgs& args) const;
 
   struct Impl;

@@ -18,6 +18,7 @@ struct AttentionFwdPlan::Impl {
   KernelRow row;
   std::vector<Candidate> candidates;
   std::shared_ptr<const PreparedRun> prepared;
+  Device device;
 };
 
 const char* arithmetic_name(Arithmetic arithmetic) {
@@ -84,6 +85,16 @@ Status AttentionFwdPlan::run(const AttentionFwdArgs& args, std::span<std::byte> 
 }
 
 Status AttentionFwdPlan::run(const AttentionFwdArgs& args) const {
+  const Device& device = impl_->device;
+  if (!device.is_cpu()) {
+    if (workspace_bytes() == 0) return run(args, {});
+    const Result<void*> memory = device.allocate(workspace_bytes());
+    if (!memory.ok()) return memory.status();
+    Status status = run(args, {static_cast<std::byte*>(*memory), workspace_bytes()});
+    if (status.ok()) status = device.synchronize(args.stream);  // the work reads the workspace
+    const Status freed = device.free(*memory);
+    return status.ok() ? freed : status;
+  }
   const std::unique_ptr<std::byte[]> memory(new (std::nothrow) std::byte[workspace_bytes()]);
   if (memory == nullptr)
     return {StatusCode::out_of_memory,
@@ -128,6 +139,7 @@ Result<AttentionFwdPlan> plan(const AttentionFwd& problem, const PlanOptions& op
     return Status(known ? StatusCode::unsupported : StatusCode::invalid_argument, std::move(text));
   }
   impl->row = *chosen;
+  impl->device = options.device;
   Result<std::shared_ptr<const PreparedRun>> prepared = chosen->prepare(*chosen, problem, options);
   if (!prepared.ok()) return prepared.status();
   impl->prepared = std::move(prepared).value();

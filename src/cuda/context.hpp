@@ -23,6 +23,7 @@ class Context {
   template <class F>
   auto with(F&& f) {
     const std::lock_guard lock(mutex_);
+    backend_->enter_thread();
     return f(*backend_);
   }
 

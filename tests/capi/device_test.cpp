@@ -58,7 +58,7 @@ TEST(CapiDevice, MemoryGoesThereAndBack) {
 /// Plan and run of the C ABI give the bits of the C++ API; the plan outlives the handles that it was made with.
 TEST(CapiDevice, RunsPlans) {
   if (cuda::find_image("attention_fwd_simple") == nullptr) GTEST_SKIP() << "built without nvcc";
-  const char* const line = "attention_fwd b=1 hq=2 hk=1 sq=19 sk=70 d=16 dtype=bf16 mask=causal lse=1";
+  const char* const line = "attention_fwd b=1 hq=2 hk=1 sq=19 sk=70 d=64 dtype=bf16 mask=causal lse=1";
   attend_attention_fwd* made = nullptr;
   ASSERT_EQ(attend_attention_fwd_create_from_text(line, &made), ATTEND_OK) << attend_last_error_message();
   std::unique_ptr<attend_attention_fwd, Destroy> problem(made);
@@ -81,6 +81,7 @@ TEST(CapiDevice, RunsPlans) {
   ASSERT_EQ(attend_attention_fwd_plan_query(c_plan.get(), &info), ATTEND_OK);
   EXPECT_EQ(info.kernel, plan.kernel());
   EXPECT_EQ(info.workspace_bytes, plan.workspace_bytes());
+  EXPECT_GT(info.workspace_bytes, 0u);
 
   const verify::Inputs inputs = verify::Inputs::make(parsed);
   enum { kQ, kK, kV, kO, kLse, kTensors };
@@ -119,6 +120,11 @@ TEST(CapiDevice, RunsPlans) {
   cpp_args.lse = args.lse;
   for (const int i : {kO, kLse}) ASSERT_TRUE(same.copy_to_device(memory[i], inputs.data(i), bytes[i]).ok());
   ASSERT_TRUE(plan.run(cpp_args, {static_cast<std::byte*>(workspace), info.workspace_bytes}).ok());
+  EXPECT_EQ(output(), found);
+
+  // A workspace of its own must be memory of the device too.
+  for (const int i : {kO, kLse}) ASSERT_TRUE(same.copy_to_device(memory[i], inputs.data(i), bytes[i]).ok());
+  ASSERT_EQ(attend_attention_fwd_run_alloc(c_plan.get(), &args), ATTEND_OK) << attend_last_error_message();
   EXPECT_EQ(output(), found);
   for (void* each : memory) EXPECT_TRUE(same.free(each).ok());
   EXPECT_TRUE(same.free(workspace).ok());

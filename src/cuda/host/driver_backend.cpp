@@ -21,11 +21,13 @@ T handle_of(uint64_t id) {
 
 class DriverBackend : public LaunchBackend {
  public:
-  DriverBackend(const Api& api, driver::Device device, DeviceFacts facts)
-      : api_(api), device_(device), facts_(std::move(facts)) {}
+  DriverBackend(const Api& api, driver::Device device, driver::Context context, DeviceFacts facts)
+      : api_(api), device_(device), context_(context), facts_(std::move(facts)) {}
   ~DriverBackend() override { (void)api_.context_release(device_); }
 
   DeviceFacts facts() const override { return facts_; }
+  /// A failure is that of the call which follows: it finds no context.
+  void enter_thread() override { (void)api_.context_set(context_); }
 
   Result<ModuleHandle> load_module(std::string_view image, const std::string& name) override {
     const std::string text(image);  // PTX must end with a zero
@@ -156,6 +158,7 @@ class DriverBackend : public LaunchBackend {
 
   const Api& api_;
   driver::Device device_;
+  driver::Context context_;
   DeviceFacts facts_;
 };
 
@@ -196,7 +199,7 @@ Result<std::unique_ptr<LaunchBackend>> make_driver_backend() {
   if (Status status = driver::check(api, api.context_retain(&context, device), "cuDevicePrimaryCtxRetain");
       !status.ok())
     return status;
-  auto backend = std::make_unique<DriverBackend>(api, device, *facts);
+  auto backend = std::make_unique<DriverBackend>(api, device, context, *facts);
   if (Status status = driver::check(api, api.context_set(context), "cuCtxSetCurrent"); !status.ok()) return status;
   return std::unique_ptr<LaunchBackend>(std::move(backend));
 }

@@ -83,6 +83,8 @@ class TensorMapEncoder {
 class LaunchBackend : public TensorMapEncoder {
  public:
   virtual DeviceFacts facts() const = 0;
+  /// Before calls from another thread than the one that made the backend: the driver knows a context for each thread.
+  virtual void enter_thread() {}
 
   /// PTX text, or an image that the backend can load (a cubin on a device; the simulator takes PTX alone: unsupported).
   /// Errors: invalid_argument with what the compiler of the text says; unsupported.
