@@ -96,8 +96,8 @@ class Sm90Run final : public plan_detail::PreparedRun {
   int threads() const override { return 0; }
   int64_t tile_rows() const override { return row_.shape.rows; }
   int64_t tile_keys() const override { return row_.shape.keys; }
-  /// A count, and the list of blocks to be computed again.
-  size_t workspace_bytes() const override { return 4 * (1 + static_cast<size_t>(row_blocks())); }
+  /// A count, and the list of blocks to be computed again; and what aligns them.
+  size_t workspace_bytes() const override { return 4 * (1 + static_cast<size_t>(row_blocks())) + 3; }
   std::string explain() const override {
     return lists_.explain() + "schedule   1 producer warp, " + std::to_string(row_.shape.consumers()) +
            " consumer warpgroups, " + std::to_string(row_.shape.stages) + " stages, " +
@@ -173,6 +173,7 @@ class Sm90Run final : public plan_detail::PreparedRun {
       params.*tensor.map = *map;
     }
     params.common = lists_.params(args);
+    workspace += -reinterpret_cast<uintptr_t>(workspace) % alignof(int32_t);
     params.common.redo_count = reinterpret_cast<int32_t*>(workspace);
     params.common.redo = params.common.redo_count + 1;
     params.o_clips = p.cu_q.empty() ? 1 : 0;

@@ -122,6 +122,12 @@ TEST(CapiDevice, RunsPlans) {
   ASSERT_TRUE(plan.run(cpp_args, {static_cast<std::byte*>(workspace), info.workspace_bytes}).ok());
   EXPECT_EQ(output(), found);
 
+  // It may begin anywhere.
+  for (const int i : {kO, kLse}) ASSERT_TRUE(same.copy_to_device(memory[i], inputs.data(i), bytes[i]).ok());
+  ASSERT_EQ(attend_attention_fwd_run(c_plan.get(), &args, static_cast<char*>(workspace) + 1, info.workspace_bytes),
+            ATTEND_OK);
+  EXPECT_EQ(output(), found);
+
   // A workspace of its own must be memory of the device too.
   for (const int i : {kO, kLse}) ASSERT_TRUE(same.copy_to_device(memory[i], inputs.data(i), bytes[i]).ok());
   ASSERT_EQ(attend_attention_fwd_run_alloc(c_plan.get(), &args), ATTEND_OK) << attend_last_error_message();
