@@ -37,6 +37,8 @@ int main() {
   sum += mix(&Mask::per_head, &Mask::classify, &Mask::keep, &Mask::row_bits, &Mask::key_span, &Mask::check);
   sum += mix(&BlockSparse::classify, &BlockSparse::keep, &BlockSparse::restrict_row, &Tree::classify, &Tree::keep,
              &Tree::restrict_row, &Dense::classify, &Dense::keep, &Dense::restrict_row);
+  sum += mix(&Device::cuda, &Device::name, &Device::allocate, &Device::free, &Device::copy_to_device,
+             &Device::copy_to_host, &Device::synchronize);
   sum += mix(&attention, &plan, &machine_info, &measure_peak, &measure_read_bandwidth, &dtype_name, &parse_dtype,
              &status_code_name, &reference_row, &compare_with_reference);
   std::printf("%u\n", sum);
