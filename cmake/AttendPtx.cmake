@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # PTX of CUDA sources, for tests that run it in the simulator. The toolkit's nvcc and ptxas are enough: CMake's CUDA language is not
-# used, and where no toolkit is found everything else still builds.
+# used, and where no toolkit is found, or with -DATTEND_NVCC=OFF, everything else still builds.
 
 find_program(ATTEND_NVCC nvcc HINTS $ENV{CUDA_HOME}/bin $ENV{CUDA_PATH}/bin /usr/local/cuda/bin)
 find_program(ATTEND_PTXAS ptxas HINTS $ENV{CUDA_HOME}/bin $ENV{CUDA_PATH}/bin /usr/local/cuda/bin)
