@@ -31,35 +31,47 @@ std::vector<float> column_sums(const std::vector<float>& in, float factor) {
 
 int stages_of(const std::string& entry) { return entry[entry.find('_') - 1] - '0'; }
 
-Outcome by_proxy(const std::string& entry, const Schedule& schedule) {
+Outcome try_proxy(const std::string& entry, const Trial& trial) {
   const std::vector<float> in = random_floats(kRows * kColumns, 3);
-  Device device(schedule);
+  Device device(trial.schedule);
+  device.set_trace(trial.trace);
   const uint64_t out_at = device.alloc(kColumns * 4), at = device.upload_new(in);
-  const LaunchOptions options = grid_of(1, 96, static_cast<uint32_t>(stages_of(entry)) * 2048);
+  LaunchOptions options = grid_of(1, 96, static_cast<uint32_t>(stages_of(entry)) * 2048);
+  options.instruction_budget = trial.instruction_budget;
   Arguments args;
   if (entry.starts_with("tensor"))
     args.add(matrix_map(device, TensorType::f32, 4, at, kRows, kColumns, 8, 64)).add(out_at).add(kRows);
   else
     args.add(out_at).add(at).add(kRows);
-  Outcome outcome{launched(device, kernels("copy_ring"), entry, options, args)};
+  Outcome outcome{launched(device, *trial.module, entry, options, args)};
   outcome.right = device.download_all<float>(out_at, kColumns) == column_sums(in, 1);
   return outcome;
 }
 
-Outcome by_pair(const std::string& entry, const Schedule& schedule) {
+Outcome by_proxy(const std::string& entry, const Schedule& schedule) {
+  return try_proxy(entry, Trial{&kernels("copy_ring"), schedule});
+}
+
+Outcome try_pair(const std::string& entry, const Trial& trial) {
   const std::vector<float> in = random_floats(kRows * kColumns, 4);
-  Device device(schedule);
+  Device device(trial.schedule);
+  device.set_trace(trial.trace);
   const uint64_t out_at = device.alloc(2 * kColumns * 4), at = device.upload_new(in);
   LaunchOptions options = grid_of(2, 96, static_cast<uint32_t>(stages_of(entry)) * 2048);
   options.cluster.x = 2;
+  options.instruction_budget = trial.instruction_budget;
   Outcome outcome{
-      launched(device, kernels("copy_ring"), entry, options,
+      launched(device, *trial.module, entry, options,
                arguments(matrix_map(device, TensorType::f32, 4, at, kRows, kColumns, 4, 64), out_at, kRows))};
   std::vector<float> expected = column_sums(in, 1);
   const std::vector<float> twice = column_sums(in, 2);
   expected.insert(expected.end(), twice.begin(), twice.end());
   outcome.right = device.download_all<float>(out_at, 2 * kColumns) == expected;
   return outcome;
+}
+
+Outcome by_pair(const std::string& entry, const Schedule& schedule) {
+  return try_pair(entry, Trial{&kernels("copy_ring"), schedule});
 }
 
 TEST_F(copy_ring, copies_by_threads) {
@@ -115,6 +127,20 @@ TEST_F(copy_ring, broken_multicast_is_reported) {
       {"pair2_early_exit", {HazardId::H19}},
   };
   for (const Twin& twin : twins) expect_reported(twin, by_pair);
+}
+
+TEST_F(copy_ring, mutants_are_noticed) {
+  expect_mutants_noticed(
+      "copy_ring", "tensor2_none", try_proxy,
+      {{"delete", "fence.mbarrier_init", "no other CTA uses the barriers; __syncthreads orders the rest"}});
+  expect_mutants_noticed(
+      "copy_ring", "pair2_none", try_pair,
+      {{"relax", "barrier.cluster.arrive", "fence.mbarrier_init publishes all that is written before"},
+       // nvcc has made two steps of a loop, and a last one with instructions of its own.
+       {"delete", "copy_ring.cu:153", "nobody waits for the arrivals of the last step"},
+       {"delete", "mbarrier.arrive", "nobody waits for the arrivals of the last step"},
+       {"relax", "mbarrier.arrive", "nobody waits for the arrivals of the last step"},
+       {"delete", "copy_ring.cu:161", "what is behind is an aligned barrier of the cluster"}});
 }
 
 }  // namespace

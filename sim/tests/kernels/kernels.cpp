@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <random>
 
@@ -17,6 +19,10 @@ const Module& kernels(const std::string& name) {
   return modules.emplace(name, module.ok() ? std::move(module).value() : Module()).first->second;
 }
 
+namespace {
+constexpr int kSeeds = 20;
+}
+
 int seeds() {
 #if defined(__SANITIZE_ADDRESS__)
   return 2;
@@ -25,7 +31,7 @@ int seeds() {
   return 2;
 #endif
 #endif
-  return 20;
+  return kSeeds;
 }
 
 std::vector<float> random_floats(size_t count, uint32_t seed) {
@@ -82,6 +88,36 @@ void expect_right(const std::string& entry, const Run& run) {
     return outcome.report.clean() && outcome.right;
   });
   EXPECT_EQ(wrong, 0);
+}
+
+void expect_mutants_noticed(const std::string& name, const std::string& entry, const TrialRun& run,
+                            const std::vector<Equivalent>& equivalent) {
+  const bool all_of_them = seeds() == kSeeds;
+  std::ifstream file(std::string(KERNEL_PTX_FOLDER) + "/" + name + ".ptx");
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  TraceOptions coverage;
+  coverage.coverage = true;
+  const Outcome whole = run(entry, {&kernels(name), {}, coverage});
+  ASSERT_TRUE(whole.report.clean() && whole.right) << whole.report.text();
+  const std::vector<Mutant> all = mutants_of(kernels(name), text, entry, executed_lines(whole.report));
+  std::vector<Mutant> mutants;
+  for (size_t i = 0; i < all.size(); i += all_of_them ? 1 : 4) mutants.push_back(all[i]);
+  const uint64_t budget = 10 * whole.report.counts.warp_instructions + 10000;
+  const MutationScore score =
+      judge(run_mutants(text, mutants, all_of_them ? 5 : 1,
+                        [&](const Module& module, const Schedule& schedule) {
+                          const Outcome outcome = run(entry, {&module, schedule, {}, budget});
+                          const std::string ids = hazard_ids(outcome.report);
+                          return ids.empty() && !outcome.right ? std::string("wrong result") : ids;
+                        }),
+            equivalent);
+  testing::Test::RecordProperty(entry + "_mutants", score.text());
+  EXPECT_GE(all.size(), 20u) << entry;
+  EXPECT_GE(score.percent(), 95) << entry << ": " << score.text();
+  if (all_of_them) {
+    EXPECT_EQ(score.equivalent.size(), equivalent.size()) << entry << ": " << score.text();
+    EXPECT_TRUE(score.unused.empty()) << entry << ": " << score.text();
+  }
 }
 
 void expect_reported(const Twin& twin, const Run& run) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/mutate/mutate.hpp"
 #include "sim/ptxsim.hpp"
 
 // What the tests of compiled kernels share: their modules, schedules, numbers, and the tables of broken twins.
@@ -24,7 +25,7 @@ class Compiled : public testing::Test {
 /// The module of `<name>.cu`, parsed once in a process.
 const Module& kernels(const std::string& name);
 
-/// Seeds for each asynchronous policy: fewer where a sanitizer slows every run down.
+/// Seeds for each asynchronous policy, 20: fewer where a sanitizer slows every run down.
 int seeds();
 
 /// Numbers in [-1, 1), the same in every run.
@@ -72,6 +73,20 @@ using Run = std::function<Outcome(const std::string& entry, const Schedule& sche
 
 /// Right numbers and no hazard under every schedule.
 void expect_right(const std::string& entry, const Run& run);
+
+/// How a mutant is run: like its kernel, but another module, and not for ever.
+struct Trial {
+  const Module* module = nullptr;
+  Schedule schedule;
+  TraceOptions trace = {};
+  uint64_t instruction_budget = LaunchOptions().instruction_budget;
+};
+using TrialRun = std::function<Outcome(const std::string& entry, const Trial& trial)>;
+/// Breaks the synchronisation of an entry of `<name>.cu` in every way that the mutation runner knows, under every
+/// policy times five seeds: at least 95 of 100 mutants that are not equivalent are noticed, and each of `equivalent`
+/// stands for one that is not. A sanitizer's build tries every fourth mutant.
+void expect_mutants_noticed(const std::string& name, const std::string& entry, const TrialRun& run,
+                            const std::vector<Equivalent>& equivalent);
 
 /// A twin that lacks one step, and the hazards that name what is missing.
 struct Twin {

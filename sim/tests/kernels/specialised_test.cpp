@@ -31,21 +31,27 @@ bool close(const std::vector<uint16_t>& c, const std::vector<uint16_t>& a, const
   return true;
 }
 
-Outcome multiply(const Problem& p, const std::string& entry, const Schedule& schedule) {
+Outcome multiply(const Problem& p, const std::string& entry, const Trial& trial) {
   std::vector<uint16_t> a, b;
   for (const float v : random_floats(p.m * p.k, 5)) a.push_back(to_bf16(v));
   for (const float v : random_floats(p.n * p.k, 6)) b.push_back(to_bf16(v));
   const auto stages = static_cast<uint32_t>(entry[sizeof("specialised_") - 1] - '0');
-  Device device(schedule);
+  Device device(trial.schedule);
+  device.set_trace(trial.trace);
   const uint64_t a_at = device.upload_new(a), b_at = device.upload_new(b), c_at = device.alloc(p.m * p.n * 2);
   const Arguments args =
       arguments(matrix_map(device, TensorType::bf16, 2, a_at, p.m, p.k, 128, 64, TensorSwizzle::b128),
                 matrix_map(device, TensorType::bf16, 2, b_at, p.n, p.k, 128, 64, TensorSwizzle::b128),
                 matrix_map(device, TensorType::bf16, 2, c_at, p.m, p.n, 64, 64, TensorSwizzle::b128), p.m, p.n, p.k);
-  Outcome outcome{
-      launched(device, kernels("specialised"), entry, grid_of(p.blocks, 384, stages * 32768 + 32768), args)};
+  LaunchOptions options = grid_of(p.blocks, 384, stages * 32768 + 32768);
+  options.instruction_budget = trial.instruction_budget;
+  Outcome outcome{launched(device, *trial.module, entry, options, args)};
   outcome.right = close(device.download_all<uint16_t>(c_at, p.m * p.n), a, b, p);
   return outcome;
+}
+
+Outcome multiply(const Problem& p, const std::string& entry, const Schedule& schedule) {
+  return multiply(p, entry, Trial{&kernels("specialised"), schedule});
 }
 
 TEST_F(specialised, two_tiles_by_one_block) {
@@ -60,7 +66,7 @@ TEST_F(specialised, tiles_slices_blocks_and_ragged_edges) {
                               {72, 200, 136, 1},  {200, 72, 72, 2},   {8, 8, 8, 1}};
   for (const Problem& p : problems) {
     for (const char* entry : {"specialised_2_none", "specialised_4_none"}) {
-      const Outcome outcome = multiply(p, entry, {.seed = p.m + p.k});
+      const Outcome outcome = multiply(p, entry, Schedule{.seed = p.m + p.k});
       EXPECT_TRUE(outcome.report.clean()) << entry << " " << p.m << " " << p.n << " " << p.k << "\n"
                                           << outcome.report.text();
       EXPECT_TRUE(outcome.right) << entry << " " << p.m << " " << p.n << " " << p.k;
@@ -95,11 +101,21 @@ TEST_F(specialised, runs_in_200_megabytes) {
 #if defined(__SANITIZE_ADDRESS__)
   GTEST_SKIP() << "the sanitizer's own memory would be counted";
 #endif
-  const Outcome outcome = multiply({256, 256, 128, 1}, "specialised_4_none", {});
+  const Outcome outcome = multiply({256, 256, 128, 1}, "specialised_4_none", Schedule{});
   EXPECT_TRUE(outcome.report.clean()) << outcome.report.text();
   rusage usage{};
   ASSERT_EQ(getrusage(RUSAGE_SELF, &usage), 0);
   EXPECT_LE(usage.ru_maxrss, 200 * 1024) << "kilobytes";
+}
+
+TEST_F(specialised, mutants_are_noticed) {
+  const auto run = [](const std::string& entry, const Trial& trial) {
+    return multiply({128, 256, 192, 1}, entry, trial);
+  };
+  expect_mutants_noticed(
+      "specialised", "specialised_2_none", run,
+      {{"delete", "fence.mbarrier_init", "no other CTA uses the barriers; __syncthreads orders the rest"},
+       {"delete", "setmaxnreg.inc", "the assembler counts registers, the simulator has as many as are named"}});
 }
 
 }  // namespace
