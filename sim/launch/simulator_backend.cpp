@@ -50,9 +50,13 @@ Result<ModuleHandle> SimulatorBackend::load_module(std::string_view image, const
   while (image.ends_with('\0')) image.remove_suffix(1);
   Result<Module> module = Module::parse(image, name);
   if (!module.ok()) return module.status();
+  return add(std::move(module).value());
+}
+
+ModuleHandle SimulatorBackend::add(Module module) {
   const uint64_t id = next_id_++;
-  modules_.emplace(id, std::move(module).value());
-  return ModuleHandle{id};
+  modules_.emplace(id, std::move(module));
+  return {id};
 }
 
 Result<const Module*> SimulatorBackend::find(ModuleHandle module) const {
@@ -137,6 +141,7 @@ Status SimulatorBackend::launch(KernelHandle kernel, const LaunchConfig& config,
   waiting.request.options.cluster = dim_of(config.cluster);
   waiting.request.options.dynamic_shared_bytes = config.dynamic_shared_bytes;
   waiting.request.options.programmatic = config.programmatic;
+  if (instruction_budget_ != 0) waiting.request.options.instruction_budget = instruction_budget_;
   waiting.request.args.add_bytes(params, 1);
   waiting_.push_back(std::move(waiting));
   return {};

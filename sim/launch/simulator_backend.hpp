@@ -35,6 +35,10 @@ class SimulatorBackend : public attend::cuda::LaunchBackend {
   Status synchronize(attend::cuda::StreamHandle stream) override;
   Result<attend::cuda::TensorMap> encode_tiled(const attend::cuda::TiledDesc& desc) override;
 
+  /// A module that has been parsed already.
+  attend::cuda::ModuleHandle add(Module module);
+  /// LaunchOptions::instruction_budget of the launches to come; 0: its default.
+  void set_instruction_budget(uint64_t warp_instructions) { instruction_budget_ = warp_instructions; }
   /// Of each chain of launches that has run, for tests.
   const std::vector<RunReport>& reports() const { return reports_; }
   Device& device() { return device_; }
@@ -59,7 +63,7 @@ class SimulatorBackend : public attend::cuda::LaunchBackend {
   std::map<attend::cuda::DeviceAddress, size_t> blocks_;
   std::vector<Waiting> waiting_;
   std::vector<RunReport> reports_;
-  uint64_t next_id_ = 1;
+  uint64_t next_id_ = 1, instruction_budget_ = 0;
 };
 
 }  // namespace ptxsim

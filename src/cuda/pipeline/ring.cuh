@@ -42,9 +42,9 @@ class RingCursor {
   // The consumers' side.
   /// Waits until the stage is full.
   __device__ void wait(RingBarriers<kStages>& ring) const { atoms::mbarrier_wait(ring.full[stage_], phase_); }
-  /// The warp, all of whose lanes are done with the stage, lets go of it.
+  /// The warp lets go of the stage. Its lanes are together behind their last use: a wait for products is such a point,
+  /// loads and stores by lanes need a __syncwarp().
   __device__ void release(RingBarriers<kStages>& ring) const {
-    __syncwarp();
     if (threadIdx.x % 32 == 0) atoms::mbarrier_arrive(ring.empty[stage_]);
   }
 

@@ -284,9 +284,8 @@ __device__ inline void store_rows(const Sm90Params& p, const Sequence& sequence,
         atoms::tensor_store(p.o, {column, sequence.q_row + item.first_row + warp_row, item.head, sequence.q_index},
                             staged + column / C::kPanelDv * kPanelBytes);
       atoms::store_commit();
-      atoms::store_wait_read();
+      atoms::store_wait_read();  // by the lane that lets go of the rows
     }
-    __syncwarp();
     return;
   }
   __syncwarp();
