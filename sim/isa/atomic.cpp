@@ -232,20 +232,25 @@ void decode_atomic(Decode& d, bool returns) {
   MemoryModifiers m;
   Name name = Name::none;
   bool noftz = false;
-  for (;;) {
-    if (d.flag("noftz")) {
-      noftz = true;
-      continue;
+  const auto read_modifiers = [&] {
+    for (;;) {
+      if (d.flag("noftz")) {
+        noftz = true;
+        continue;
+      }
+      bool named = false;
+      for (size_t i = 0; i < kNames.size() && name == Name::none && !named; ++i) {
+        if (!d.flag(kNames[i])) continue;
+        name = static_cast<Name>(i);
+        named = true;
+      }
+      if (!named && !m.read(d)) break;
     }
-    bool named = false;
-    for (size_t i = 0; i < kNames.size() && name == Name::none && !named; ++i) {
-      if (!d.flag(kNames[i])) continue;
-      name = static_cast<Name>(i);
-      named = true;
-    }
-    if (!named && !m.read(d)) break;
-  }
+  };
+  read_modifiers();
   const Type type = element_type(d);
+  // The assembler takes the type of a vector in front of the operation, too: "atom.global.v4.f32.add".
+  if (m.parts > 1) read_modifiers();
   const Handler handler = handler_of(name, type);
   if (name == Name::none || handler == nullptr || (!returns && (name == Name::exch || name == Name::cas)))
     d.invalid("an operation that this type does not have");
