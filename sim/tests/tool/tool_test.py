@@ -41,6 +41,30 @@ FIELDS = """.version 8.0
   ret;
 }
 """
+# Stores how often it asked, or with @COUNT@ away a constant: a wait that fails for no reason must not be seen (H25).
+WAITS = """.version 8.0
+.target sm_90a
+.address_size 64
+.entry waits(.param .u64 out)
+.reqntid 1, 1, 1
+{
+  .reg .b64 %at, %state;
+  .reg .b32 %b, %count;
+  .reg .pred %done;
+  .shared .align 8 .b64 bar[1];
+  ld.param.u64 %at, [out];
+  mov.u32 %b, bar;
+  mov.u32 %count, 0;
+  mbarrier.init.shared.b64 [%b], 1;
+  mbarrier.arrive.shared.b64 %state, [%b];
+again:
+  @COUNT@
+  mbarrier.try_wait.shared.b64 %done, [%b], %state;
+  @!%done bra again;
+  st.global.u32 [%at], %count;
+  ret;
+}
+"""
 failures = []
 
 
@@ -189,6 +213,16 @@ def run_hazard(folder):
     expect(result.returncode == 1 and "not clean" in result.stderr, "mutate refuses a kernel that is not clean", result)
     result = call(["run", "racy.ptx", "--block", "128", "--suppress", "H08,H09,H11", "--args", *BUFFERS], folder)
     expect(result.returncode == 0, "--suppress suppresses", result)
+
+
+def run_spurious_failures(folder):
+    for text, code, kinds in [("add.u32 %count, %count, 1;", 1, ["H25"]), ("", 0, [])]:
+        with open(os.path.join(folder, "waits.ptx"), "w", encoding="utf-8") as file:
+            file.write(WAITS.replace("@COUNT@", text))
+        checked = answer(["check", "waits.ptx", "--args", "out=zeros:u32:1"], folder, code)
+        found = [difference["kind"] for difference in checked["differences"]]
+        expect(found == kinds, f"check of a kernel that {'counts' if text else 'does not count'} its waits: {found}")
+        expect(checked["hazards"] == [], f"no other hazards: {checked['hazards']}")
 
 
 def run_golden(folder):
@@ -349,6 +383,7 @@ with tempfile.TemporaryDirectory() as scratch:
     run_help_and_examples(scratch)
     run_answers(scratch)
     run_hazard(scratch)
+    run_spurious_failures(scratch)
     run_golden(scratch)
     run_failures(scratch)
     run_half_written(scratch)
