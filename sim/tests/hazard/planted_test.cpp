@@ -155,6 +155,7 @@ std::vector<uint32_t> input(const Row& row) {
   return words;
 }
 
+// H25 compares runs and is what `ptxsim check` finds: sim/tests/tool/tool_test.py plants it.
 TEST(planted, every_hazard_of_a_launch_has_a_row) {
   std::set<HazardId> ids;
   for (const Row& row : rows()) ids.insert(row.id);
@@ -199,6 +200,41 @@ TEST(planted, the_schedule_of_a_report_gives_the_report_again) {
       EXPECT_NE(first.find(schedule.text()), std::string::npos) << row.name;
       return true;
     });
+}
+
+TEST(planted, a_report_names_both_parties_and_where_they_stand) {
+  const Module module = kernel_of(R"(
+  .reg .b32 %v; .reg .pred %p;
+  .loc 1 41 3
+  setp.eq.u32 %p, %tid1, 3;
+  @%p st.shared.u32 [x], 7;
+  .loc 1 42 5
+  setp.eq.u32 %p, %tid1, 37;
+  @%p ld.shared.u32 %v, [x];
+  ret;)",
+                                  ".file 1 \"kernel.cu\"\n.shared .align 4 .b8 x[4];\n");
+  int seen = 0;
+  for_each_schedule(kSeeds, [&](const Schedule& schedule) {
+    const Ran ran = run(module, schedule, block_of(64), 1);
+    for (const Hazard& hazard : ran.report.hazards) {
+      if (hazard.id != HazardId::H08) continue;  // H09 where the read came first
+      ++seen;
+      EXPECT_EQ(hazard.kernel, "k");
+      EXPECT_EQ(hazard.site.source, "kernel.cu:42");
+      EXPECT_EQ(hazard.other.source, "kernel.cu:41");
+      EXPECT_EQ(hazard.site.line, hazard.other.line + 3);
+      EXPECT_EQ(hazard.site.cta, 0u);
+      EXPECT_EQ(hazard.site.warp, 1);
+      EXPECT_EQ(hazard.site.lane, 5);
+      EXPECT_EQ(hazard.other.warp, 0);
+      EXPECT_EQ(hazard.other.lane, 3);
+      EXPECT_EQ(hazard.schedule, schedule.text());
+      for (const char* part : {"H08", "kernel.cu:42", "kernel.cu:41", "warp 1", "lane 5", "warp 0", "lane 3", "seed="})
+        EXPECT_NE(hazard.text().find(part), std::string::npos) << part << " in\n" << hazard.text();
+    }
+    return true;
+  });
+  EXPECT_GT(seen, 0);
 }
 
 }  // namespace
