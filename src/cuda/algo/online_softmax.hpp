@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One row of online softmax (Dao 2023, arXiv:2307.08691, algorithm 1) in base 2, for host and device. A row may be spread
-// over several threads: each keeps the sum of its own keys, all the same reference.
+// One row of online softmax (Dao 2023, arXiv:2307.08691, algorithm 1) in base 2, for host and device. A row may be
+// spread over several threads: each keeps the sum of its own keys, all the same reference.
 #pragma once
 #include <attend/mask/tile.hpp>
 #include <cmath>

@@ -43,8 +43,9 @@ struct Params {
   const KeyTile* tiles;
   const uint32_t* bits;  ///< blocks of tile_rows rows of ceil(tile_keys / 32) words
   int32_t item_count, tile_rows, tile_keys;
-  /// Blocks of kSimpleRows rows of items, numbered through, whose output is not finite: the kernel appends them, and the
-  /// simple kernel computes them again, for it looks at no value that a row does not see. redo_count is 0 at the start.
+  /// Blocks of kSimpleRows rows of items, numbered through, whose output is not finite: the kernel appends them, and
+  /// the simple kernel computes them again, for it looks at no value that a row does not see. redo_count is 0 at the
+  /// start.
   int32_t* redo_count;
   int32_t* redo;
   int32_t d, dv;
