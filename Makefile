@@ -10,7 +10,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 help:
 	@echo 'make build      library, tool, examples and tests, in build/ (the tool is build/attend)'
 	@echo 'make run        exact attention on Q, K, V of a language model: time, GFLOP/s, share of peak, error; two pictures'
-	@echo 'make test       every check that a change needs: tests, sanitizers, clang, fuzzers for seconds (up to 15 minutes)'
+	@echo 'make test       every check that a change needs: tests, sanitizers, clang, fuzzers for seconds (half an hour on two cores)'
 	@echo 'make test-long  the tests that take long, and the fuzzers for minutes'
 	@echo 'make bench      the CPU prefill suite: JSON lines, a table and a plot in build/bench/'
 	@echo 'make docs       HTML of the public headers, in build/docs/'
