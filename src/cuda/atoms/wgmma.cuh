@@ -3,9 +3,9 @@
 #pragma once
 #include <cstdint>
 
-namespace attend::cuda::atoms {
+#include "cuda/atoms/element.hpp"
 
-enum class Element { f16, bf16 };
+namespace attend::cuda::atoms {
 
 /// A matrix in shared memory whose rows of `kRowBytes` (32, 64 or 128) are swizzled over that width, in panels: columns
 /// beyond a row's width are in the next panel.

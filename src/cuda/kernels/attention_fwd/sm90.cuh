@@ -2,18 +2,14 @@
 // FlashAttention-3 forward (Shah et al. 2024, arXiv:2407.08608) for 16-bit elements: one producer warp feeds rings of
 // keys and values, each consumer warpgroup owns 64 query rows. The schedule is in README.md of this folder.
 #pragma once
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-
-#include "cuda/algo/online_softmax.hpp"
 #include "cuda/atoms/tensor_copy.cuh"
 #include "cuda/atoms/wgmma.cuh"
+#include "cuda/kernels/attention_fwd/scores.cuh"
 #include "cuda/kernels/attention_fwd/sm90_params.hpp"
 #include "cuda/pipeline/ring.cuh"
 
 namespace attend::cuda::attention_fwd {
 
-using algo::SoftmaxRow;
 using atoms::Wgmma;
 
 /// How the two warpgroups share the tensor cores and the exponential units.
@@ -112,39 +108,6 @@ __device__ inline void produce(const Sm90Params& p, const Sm90Shared<C>& shared)
 
 // --- A consumer: 128 threads, 64 rows of the item, two of them in each thread.
 
-/// Where a thread's values lie: rows first_row and first_row + 8 of the item, columns 8 j + column and the next.
-struct Place {
-  int warpgroup, warp, lane;
-  int first_row, column;
-  __device__ Place()
-      : warpgroup(threadIdx.x / 128 - 1),
-        warp(threadIdx.x % 128 / 32),
-        lane(threadIdx.x % 32),
-        first_row(64 * warpgroup + 16 * warp + lane / 4),
-        column(2 * (lane % 4)) {}
-};
-
-/// The largest (or the sum) over the four threads that share a row.
-__device__ inline float quad_max(float x) {
-  x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 1));
-  return fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 2));
-}
-__device__ inline float quad_sum(float x) {
-  x += __shfl_xor_sync(0xffffffffu, x, 1);
-  return x + __shfl_xor_sync(0xffffffffu, x, 2);
-}
-
-template <atoms::Element kElement>
-__device__ inline uint32_t pack(float low, float high) {
-  if constexpr (kElement == atoms::Element::f16) {
-    const __half2 pair = __floats2half2_rn(low, high);
-    return *reinterpret_cast<const uint32_t*>(&pair);
-  } else {
-    const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-    return *reinterpret_cast<const uint32_t*>(&pair);
-  }
-}
-
 /// scores = Q.K^T of this warpgroup's rows, one group in flight.
 template <class C>
 __device__ inline void issue_scores(float (&scores)[C::kKeys / 2], uint32_t q, uint32_t k) {
@@ -175,87 +138,6 @@ __device__ inline void issue_outputs(float (&out)[C::kDv / 2], const uint32_t (&
   atoms::wgmma_commit();
 }
 
-/// Softcap, ALiBi and bias, in the order of attention.hpp; scores become what is exponentiated, in units of log2.
-template <class C>
-__device__ inline void apply_terms(const Params& p, const Sequence& sequence, const Item& item, const Place& at,
-                                   int key, float (&scores)[C::kKeys / 2]) {
-  constexpr float kLog2E = 1.4426950408889634f;
-  const float slope = p.alibi_slopes == nullptr ? 0 : p.alibi_slopes[item.sequence * p.alibi_sequence + item.head];
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int row = item.first_row + at.first_row + 8 * half;
-    const bool row_exists = at.first_row + 8 * half < item.rows;
-    const int position = row + sequence.sk - sequence.sq;
-    const float* bias =
-        p.bias == nullptr ? nullptr : p.bias + sequence.bias + item.head * p.bias_head + row * p.bias_row;
-#pragma unroll
-    for (int i = 0; i < C::kKeys / 4; ++i) {
-      const int index = 4 * (i / 2) + 2 * half + i % 2, this_key = key + 8 * (i / 2) + at.column + i % 2;
-      float s = p.scale * scores[index];
-      if (p.softcap > 0) s = p.softcap * tanhf(s / p.softcap);
-      if (p.alibi_slopes != nullptr) {
-        const int64_t away = int64_t{position} - this_key;
-        s -= slope * static_cast<float>(away < 0 ? -away : away);
-      }
-      if (bias != nullptr && row_exists && this_key < sequence.sk) s += bias[this_key];
-      scores[index] = s * kLog2E;
-    }
-  }
-}
-
-/// What the tile's bits do not keep becomes -inf, whatever it was.
-template <class C>
-__device__ inline void apply_mask(const Params& p, int block, const Place& at, float (&scores)[C::kKeys / 2]) {
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const uint32_t* words = p.bits + (int64_t{block} * C::kRows + at.first_row + 8 * half) * C::kWords;
-#pragma unroll
-    for (int word = 0; word < C::kWords; ++word) {
-      const uint32_t bits = words[word] >> at.column;
-#pragma unroll
-      for (int j = 4 * word; j < min(4 * word + 4, C::kKeys / 8); ++j)
-#pragma unroll
-        for (int e = 0; e < 2; ++e)
-          if ((bits >> (8 * (j % 4) + e) & 1) == 0) scores[4 * j + 2 * half + e] = -INFINITY;
-    }
-  }
-}
-
-/// Makes probabilities of a tile's scores; `factor` is what earlier outputs are to be multiplied by.
-template <class C>
-__device__ inline void softmax(SoftmaxRow (&rows)[2], float (&factor)[2], float (&scores)[C::kKeys / 2], float scale) {
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    float largest = -INFINITY;
-#pragma unroll
-    for (int i = 0; i < C::kKeys / 4; ++i) largest = fmaxf(largest, scores[4 * (i / 2) + 2 * half + i % 2]);
-    factor[half] = rows[half].raise(quad_max(largest) * scale);
-    const float base = rows[half].base();
-    float sum = 0;
-#pragma unroll
-    for (int i = 0; i < C::kKeys / 4; ++i) {
-      float& s = scores[4 * (i / 2) + 2 * half + i % 2];
-      s = algo::exp2_fast(s * scale - base);
-      sum += s;
-    }
-    rows[half].sum += sum;
-  }
-}
-
-template <class C>
-__device__ inline void round_probs(uint32_t (&probs)[C::kKeys / 4], const float (&scores)[C::kKeys / 2]) {
-#pragma unroll
-  for (int i = 0; i < C::kKeys / 4; ++i) probs[i] = pack<C::kElement>(scores[2 * i], scores[2 * i + 1]);
-}
-
-/// Most tiles raise no maximum of the warp's rows beyond the slack.
-template <class C>
-__device__ inline void rescale(float (&out)[C::kDv / 2], const float (&factor)[2]) {
-  if (__all_sync(0xffffffffu, factor[0] == 1.0f && factor[1] == 1.0f)) return;
-#pragma unroll
-  for (int i = 0; i < C::kDv / 2; ++i) out[i] *= factor[i / 2 % 2];
-}
-
 /// 16 rows of a warp, as 16-bit numbers, to memory: through the warp's own rows of the queries, which are no longer
 /// needed, by the copy engine where all of them exist or the map ends with them.
 template <class C>
@@ -263,7 +145,7 @@ __device__ inline void store_rows(const Sm90Params& p, const Sequence& sequence,
                                   char* q, const float (&out)[C::kDv / 2]) {
   constexpr int kRowBytes = 2 * C::kPanelDv, kPanelBytes = kRowBytes * C::kRows;
   constexpr uint32_t kSwizzle = kRowBytes == 128 ? 7 : 3;
-  const int warp_row = 64 * at.warpgroup + 16 * at.warp;
+  const int warp_row = at.warp_row;
   const int valid = min(16, item.rows - warp_row);
   if (valid <= 0) return;
   char* const staged = q + warp_row * kRowBytes;
@@ -273,7 +155,7 @@ __device__ inline void store_rows(const Sm90Params& p, const Sequence& sequence,
     uint32_t offset = row * kRowBytes + 2 * (column % C::kPanelDv);
     offset ^= (offset >> 7 & kSwizzle) << 4;
     *reinterpret_cast<uint32_t*>(staged + column / C::kPanelDv * kPanelBytes + offset) =
-        pack<C::kElement>(out[2 * i], out[2 * i + 1]);
+        tiles::pack<C::kElement>(out[2 * i], out[2 * i + 1]);
   }
   if (valid == 16 || p.o_clips != 0) {
     atoms::fence_async_proxy();
@@ -303,71 +185,28 @@ __device__ inline void store_rows(const Sm90Params& p, const Sequence& sequence,
   __syncwarp();
 }
 
-/// Rows without any tile: zeros, lse -inf or the sink.
-template <class C>
-__device__ inline void store_empty(const Params& p, const Sequence& sequence, const Item& item, const Place& at) {
-  auto* o = static_cast<uint16_t*>(const_cast<void*>(p.o.data));
-  for (int row = 16 * (4 * at.warpgroup + at.warp); row < min(item.rows, 16 * (4 * at.warpgroup + at.warp + 1));
-       ++row) {
-    uint16_t* to = o + sequence.o + item.head * p.o.head + (item.first_row + row) * p.o.row;
-    for (int column = at.lane; column < p.dv; column += 32) to[column] = 0;
-    if (p.lse != nullptr && at.lane == 0)
-      p.lse[sequence.lse + item.head * p.lse_head + item.first_row + row] =
-          p.sink == nullptr ? -INFINITY : p.sink[item.head];
-  }
-}
-
-/// Sums, sink, lse, the division; blocks of rows with a number that is not finite are left to the simple kernel.
-template <class C>
-__device__ inline void finish(const Params& p, const Sequence& sequence, const Item& item, int index, const Place& at,
-                              SoftmaxRow (&rows)[2], float (&out)[C::kDv / 2]) {
-  constexpr float kLog2E = 1.4426950408889634f;
-  bool finite = true;
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    SoftmaxRow& row = rows[half];
-    row.sum = quad_sum(row.sum);
-    float factor = 1;
-    if (p.sink != nullptr) factor = row.add_sink(p.sink[item.head] * kLog2E);
-    factor *= row.output_factor();
-    const bool exists = at.first_row + 8 * half < item.rows;
-    const bool weightless = row.sum == 0;
-#pragma unroll
-    for (int i = 0; i < C::kDv / 4; ++i) {
-      float& x = out[4 * (i / 2) + 2 * half + i % 2];
-      finite = finite && (!exists || fabsf(x) < INFINITY);
-      x = weightless ? 0 : x * factor;
-    }
-    finite = finite && (!exists || row.sum < INFINITY);
-    if (p.lse != nullptr && exists && at.column == 0)
-      p.lse[sequence.lse + item.head * p.lse_head + item.first_row + at.first_row + 8 * half] = row.lse();
-  }
-  if (!__all_sync(0xffffffffu, finite) && at.lane == 0)
-    p.redo[atomicAdd(p.redo_count, 1)] =
-        index * (C::kRows / kSimpleRows) + (64 * at.warpgroup + 16 * at.warp) / kSimpleRows;
-}
-
 /// The other warpgroups' turn begins when this one has issued its products.
 template <class C>
-__device__ inline void take_turn(const Place& at) {
-  if constexpr (C::kExclusion == Exclusion::issue && C::kConsumers > 1) atoms::named_sync(kTurn + at.warpgroup, 256);
+__device__ inline void take_turn(int warpgroup) {
+  if constexpr (C::kExclusion == Exclusion::issue && C::kConsumers > 1) atoms::named_sync(kTurn + warpgroup, 256);
 }
 template <class C>
-__device__ inline void pass_turn(const Place& at) {
+__device__ inline void pass_turn(int warpgroup) {
   if constexpr (C::kExclusion == Exclusion::issue && C::kConsumers > 1)
-    atoms::named_arrive(kTurn + (at.warpgroup + 1) % C::kConsumers, 256);
+    atoms::named_arrive(kTurn + (warpgroup + 1) % C::kConsumers, 256);
 }
 
 template <class C>
 __device__ inline void consume(const Sm90Params& params, const Sm90Shared<C>& shared) {
   const Params& p = params.common;
-  const Place at;
+  const int warpgroup = threadIdx.x / 128 - 1;
+  const Place at(16 * (threadIdx.x / 32 - 4));
   pipeline::RingCursor<1> q;
   pipeline::RingCursor<C::kStages> k, v;
-  const uint32_t q_rows = atoms::shared_address(shared.q) + 64 * at.warpgroup * 2 * C::kPanelD;
+  const uint32_t q_rows = atoms::shared_address(shared.q) + 64 * warpgroup * 2 * C::kPanelD;
   const bool terms = p.softcap > 0 || p.alibi_slopes != nullptr || p.bias != nullptr;
   const float scale = terms ? 1.0f : p.scale * 1.4426950408889634f;
-  if (at.warpgroup == C::kConsumers - 1) pass_turn<C>(at);
+  if (warpgroup == C::kConsumers - 1) pass_turn<C>(warpgroup);
 
   for (int index = blockIdx.x; index < p.item_count; index += gridDim.x) {
     const Item item = p.items[index];
@@ -393,23 +232,23 @@ __device__ inline void consume(const Sm90Params& params, const Sm90Shared<C>& sh
 
     q.wait(*shared.q_ring);
     k.wait(*shared.k_ring);
-    take_turn<C>(at);
+    take_turn<C>(warpgroup);
     issue_scores<C>(scores, q_rows, address_k());
-    pass_turn<C>(at);
+    pass_turn<C>(warpgroup);
     atoms::wgmma_wait<0>();
     atoms::wgmma_hold(scores);
     k.release(*shared.k_ring);
     k.advance();
     weigh(0);
-    round_probs<C>(probs, scores);
+    tiles::round<C::kElement>(probs, scores);
 
     for (int t = 1; t < item.tiles; ++t) {
       k.wait(*shared.k_ring);
-      take_turn<C>(at);
+      take_turn<C>(warpgroup);
       issue_scores<C>(scores, q_rows, address_k());
       v.wait(*shared.v_ring);
       issue_outputs<C>(out, probs, address_v());
-      pass_turn<C>(at);
+      pass_turn<C>(warpgroup);
       if constexpr (C::kOverlap)
         atoms::wgmma_wait<1>();
       else
@@ -422,14 +261,14 @@ __device__ inline void consume(const Sm90Params& params, const Sm90Shared<C>& sh
       atoms::wgmma_hold(out);
       v.release(*shared.v_ring);
       v.advance();
-      rescale<C>(out, factor);
-      round_probs<C>(probs, scores);
+      tiles::scale_rows(out, factor);
+      tiles::round<C::kElement>(probs, scores);
     }
 
     v.wait(*shared.v_ring);
-    take_turn<C>(at);
+    take_turn<C>(warpgroup);
     issue_outputs<C>(out, probs, address_v());
-    pass_turn<C>(at);
+    pass_turn<C>(warpgroup);
     atoms::wgmma_wait<0>();
     atoms::wgmma_hold(out);
     v.release(*shared.v_ring);
