@@ -36,6 +36,10 @@ TEST(driver_abi, enumerators_have_the_numbers_of_the_toolkit) {
   EXPECT_EQ(driver::kDeviceMinor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
   EXPECT_EQ(driver::kDeviceSharedOptin, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
   EXPECT_EQ(driver::kOutOfMemory, CUDA_ERROR_OUT_OF_MEMORY);
+  EXPECT_EQ(driver::kNotReady, CUDA_ERROR_NOT_READY);
+  EXPECT_EQ(driver::kDeviceL2Bytes, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE);
+  EXPECT_EQ(driver::kStreamNonBlocking, static_cast<unsigned>(CU_STREAM_NON_BLOCKING));
+  EXPECT_EQ(driver::kCaptureThreadLocal, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
   EXPECT_EQ(driver::kParamPointer, CU_LAUNCH_PARAM_BUFFER_POINTER);
   EXPECT_EQ(driver::kParamBytes, CU_LAUNCH_PARAM_BUFFER_SIZE);
 }
@@ -90,6 +94,17 @@ TEST(driver_abi, functions_take_what_the_toolkit_says) {
   EXPECT_TRUE((kSame<decltype(api.stream_create), decltype(&cuStreamCreate)>));
   EXPECT_TRUE((kSame<decltype(api.encode_tiled), decltype(&cuTensorMapEncodeTiled)>));
   EXPECT_TRUE((kSame<decltype(api.device_attribute), decltype(&cuDeviceGetAttribute)>));
+  EXPECT_TRUE((kSame<decltype(api.driver_version), decltype(&cuDriverGetVersion)>));
+  EXPECT_TRUE((kSame<decltype(api.device_bus_id), decltype(&cuDeviceGetPCIBusId)>));
+  EXPECT_TRUE((kSame<decltype(api.copy_inside), decltype(&cuMemcpyDtoDAsync)>));
+  EXPECT_TRUE((kSame<decltype(api.event_create), decltype(&cuEventCreate)>));
+  EXPECT_TRUE((kSame<decltype(api.event_record), decltype(&cuEventRecord)>));
+  EXPECT_TRUE((kSame<decltype(api.event_query), decltype(&cuEventQuery)>));
+  EXPECT_TRUE((kSame<decltype(api.event_elapsed), decltype(&cuEventElapsedTime)>));
+  EXPECT_TRUE((kSame<decltype(api.event_destroy), decltype(&cuEventDestroy)>));
+  EXPECT_TRUE((kSame<decltype(api.capture_begin), decltype(&cuStreamBeginCapture)>));
+  EXPECT_TRUE((kSame<decltype(api.graph_launch), decltype(&cuGraphLaunch)>));
+  EXPECT_TRUE((kSame<decltype(api.graph_instantiate), decltype(&cuGraphInstantiateWithFlags)>));
 }
 
 }  // namespace

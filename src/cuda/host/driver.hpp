@@ -10,17 +10,23 @@
 namespace attend::cuda::driver {
 
 using Code = int;  ///< CUresult
-inline constexpr Code kSuccess = 0, kOutOfMemory = 2;
+inline constexpr Code kSuccess = 0, kOutOfMemory = 2, kNotReady = 600;
 using Device = int;
 using Address = unsigned long long;
 struct ContextTag;
 struct ModuleTag;
 struct FunctionTag;
 struct StreamTag;
+struct EventTag;
+struct GraphTag;
+struct GraphExecTag;
 using Context = ContextTag*;
 using Module = ModuleTag*;
 using Function = FunctionTag*;
 using Stream = StreamTag*;
+using Event = EventTag*;
+using Graph = GraphTag*;
+using GraphExec = GraphExecTag*;
 
 struct LaunchAttribute {
   int id;
@@ -42,12 +48,16 @@ struct LaunchConfig {
 inline constexpr int kAttributeCluster = 4, kAttributeProgrammatic = 6;  // CUlaunchAttributeID
 inline constexpr int kJitErrorLog = 5, kJitErrorLogBytes = 6;            // CUjit_option
 inline constexpr int kFunctionMaxDynamicShared = 8, kFunctionNonPortableCluster = 14;
-inline constexpr int kDeviceMultiprocessors = 16, kDeviceMajor = 75, kDeviceMinor = 76, kDeviceSharedOptin = 97;
+inline constexpr int kDeviceMultiprocessors = 16, kDeviceL2Bytes = 38, kDeviceMajor = 75, kDeviceMinor = 76,
+                     kDeviceSharedOptin = 97;
+inline constexpr unsigned kStreamNonBlocking = 1;  // CUstream_flags
+inline constexpr int kCaptureThreadLocal = 1;      // CUstreamCaptureMode
 // In cuLaunchKernelEx's `extra`: a block of parameters in place of a list.
 inline void* const kParamPointer = reinterpret_cast<void*>(1);
 inline void* const kParamBytes = reinterpret_cast<void*>(2);
 
-/// DRIVER(member, exported name, parameters)
+/// DRIVER(member, exported name, parameters). The last block is for who measures or records what runs (bench/cuda/,
+/// tests).
 #define ATTEND_DRIVER_FUNCTIONS(DRIVER)                                                                               \
   DRIVER(init, "cuInit", (unsigned flags))                                                                            \
   DRIVER(error_name, "cuGetErrorName", (Code error, const char** name))                                               \
@@ -76,7 +86,22 @@ inline void* const kParamBytes = reinterpret_cast<void*>(2);
   DRIVER(stream_wait, "cuStreamSynchronize", (Stream stream))                                                         \
   DRIVER(encode_tiled, "cuTensorMapEncodeTiled",                                                                      \
          (void* map, int type, uint32_t rank, void* address, const uint64_t* dim, const uint64_t* stride,             \
-          const uint32_t* box, const uint32_t* element_stride, int interleave, int swizzle, int l2, int fill))
+          const uint32_t* box, const uint32_t* element_stride, int interleave, int swizzle, int l2, int fill))        \
+  DRIVER(driver_version, "cuDriverGetVersion", (int* version))                                                        \
+  DRIVER(device_bus_id, "cuDeviceGetPCIBusId", (char* text, int bytes, Device device))                                \
+  DRIVER(copy_inside, "cuMemcpyDtoDAsync_v2", (Address to, Address from, size_t bytes, Stream stream))                \
+  DRIVER(event_create, "cuEventCreate", (Event * event, unsigned flags))                                              \
+  DRIVER(event_destroy, "cuEventDestroy_v2", (Event event))                                                           \
+  DRIVER(event_record, "cuEventRecord", (Event event, Stream stream))                                                 \
+  DRIVER(event_query, "cuEventQuery", (Event event))                                                                  \
+  DRIVER(event_elapsed, "cuEventElapsedTime", (float* milliseconds, Event begin, Event end))                          \
+  DRIVER(capture_begin, "cuStreamBeginCapture_v2", (Stream stream, int mode))                                         \
+  DRIVER(capture_end, "cuStreamEndCapture", (Stream stream, Graph * graph))                                           \
+  DRIVER(graph_instantiate, "cuGraphInstantiateWithFlags",                                                            \
+         (GraphExec * executable, Graph graph, unsigned long long flags))                                             \
+  DRIVER(graph_launch, "cuGraphLaunch", (GraphExec executable, Stream stream))                                        \
+  DRIVER(graph_exec_destroy, "cuGraphExecDestroy", (GraphExec executable))                                            \
+  DRIVER(graph_destroy, "cuGraphDestroy", (Graph graph))
 
 /// The loaded functions; null where nothing is loaded.
 struct Api {
