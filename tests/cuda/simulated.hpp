@@ -25,11 +25,10 @@ inline AttentionFwd problem_of(const std::string& line) {
   return problem.ok() ? std::move(problem).value() : AttentionFwd();
 }
 
-/// The Problem under the schedule of the seed. An empty kernel is the plan's own choice. With
+/// The Problem under the schedule, on inputs of the seed. An empty kernel is the plan's own choice. With
 /// `poison`, slots that no row uses hold NaN.
-inline void expect_right(const AttentionFwd& problem, uint64_t seed, bool poison = true, int multiprocessors = 3,
-                         const std::string& kernel = {}) {
-  const ptxsim::Schedule schedule = ptxsim::drawn_schedule(seed);
+inline void expect_right(const AttentionFwd& problem, const ptxsim::Schedule& schedule, uint64_t seed, bool poison,
+                         int multiprocessors, const std::string& kernel) {
   PlanOptions options;
   options.device = ptxsim::simulated_device(schedule, {}, multiprocessors);
   options.kernel = kernel;
@@ -39,6 +38,11 @@ inline void expect_right(const AttentionFwd& problem, uint64_t seed, bool poison
   fill.poison = poison;
   const verify::CheckResult result = verify::check_problem(problem, fill, options);
   EXPECT_TRUE(result.passed) << schedule.text() << "\n" << result.message;
+}
+/// Under the seed's own schedule.
+inline void expect_right(const AttentionFwd& problem, uint64_t seed, bool poison = true, int multiprocessors = 3,
+                         const std::string& kernel = {}) {
+  expect_right(problem, ptxsim::drawn_schedule(seed), seed, poison, multiprocessors, kernel);
 }
 
 }  // namespace attend::cuda
