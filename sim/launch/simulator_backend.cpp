@@ -40,7 +40,10 @@ TiledDesc desc_of(const attend::cuda::TiledDesc& from) {
 SimulatorBackend::SimulatorBackend(const Schedule& schedule, Checks checks, int multiprocessors)
     : device_(schedule, std::move(checks)), multiprocessors_(multiprocessors) {}
 
-DeviceFacts SimulatorBackend::facts() const { return {"ptxsim", 9, 0, multiprocessors_, kMaxSharedBytes}; }
+DeviceFacts SimulatorBackend::facts() const {
+  constexpr size_t kL2Bytes = 50 << 20;  // an H200's; no kernel sees it
+  return {"ptxsim", 9, 0, multiprocessors_, kMaxSharedBytes, kL2Bytes};
+}
 
 Result<ModuleHandle> SimulatorBackend::load_module(std::string_view image, const std::string& name) {
   if (image.starts_with("\x7f"

@@ -2,6 +2,7 @@
 #include "cuda/attention_fwd_lists.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstring>
 
@@ -61,11 +62,20 @@ std::vector<attention_fwd::Sequence> sequences_of(const AttentionFwd& p) {
 }  // namespace
 
 AttentionFwdLists::AttentionFwdLists(std::shared_ptr<Context> context, const AttentionFwd& problem,
-                                     const plan_detail::TileList::Shape& shape)
+                                     const Kernel& kernel)
     : context_(std::move(context)),
       problem_(problem),
-      shape_(shape),
-      list_(plan_detail::TileList::make(problem, shape)) {}
+      kernel_(kernel),
+      packing_(plan_detail::HeadPacking::choose(problem, {kernel.rows, kernel.keys}, kernel.most_heads)) {
+  const DeviceFacts& facts = context_->facts();
+  // The cache of these devices has two halves, and multiprocessors of both read the keys.
+  section_budget_ = static_cast<int64_t>(facts.l2_bytes / 2);
+  const int64_t key_bytes = problem.d * dtype_bytes(problem.k_type) + problem.dv * dtype_bytes(problem.v_type);
+  sections_ = plan_detail::order_by_section(packing_.list, {section_budget_, key_bytes, problem.group(), kernel.keys});
+  if (kernel.has_shares)
+    first_items_ =
+        plan_detail::share_out(packing_.list, std::min<int64_t>(items(), std::max(facts.multiprocessors, 1)));
+}
 
 AttentionFwdLists::~AttentionFwdLists() {
   if (address_ != 0) (void)context_->with([&](LaunchBackend& backend) { return backend.free(address_); });
@@ -73,15 +83,16 @@ AttentionFwdLists::~AttentionFwdLists() {
 
 Status AttentionFwdLists::upload() {
   const AttentionFwd& p = problem_;
+  const plan_detail::TileList& list = packing_.list;
   std::vector<attention_fwd::Item> items;
-  for (const auto& item : list_.items)
+  for (const auto& item : list.items)
     items.push_back(
         {item.sequence, item.head, item.first_row, item.rows, static_cast<int32_t>(item.first_tile), item.tiles});
   std::vector<attention_fwd::KeyTile> tiles;
-  for (const auto& tile : list_.tiles) tiles.push_back({tile.key, tile.bits});
+  for (const auto& tile : list.tiles) tiles.push_back({tile.key, tile.bits});
   Block block;
   const size_t sequences_at = block.add(sequences_of(p)), items_at = block.add(items), tiles_at = block.add(tiles),
-               bits_at = block.add(list_.bits);
+               bits_at = block.add(list.bits), first_items_at = block.add(first_items_);
   bytes_ = block.bytes().size();
   if (bytes_ > 0) {
     const Status status = context_->with([&](LaunchBackend& backend) -> Status {
@@ -102,8 +113,10 @@ Status AttentionFwdLists::upload() {
   params_.tiles = reinterpret_cast<const attention_fwd::KeyTile*>(address_ + tiles_at);
   params_.bits = reinterpret_cast<const uint32_t*>(address_ + bits_at);
   params_.item_count = static_cast<int32_t>(items.size());
-  params_.tile_rows = shape_.rows;
-  params_.tile_keys = shape_.keys;
+  params_.tile_rows = kernel_.rows;
+  params_.tile_keys = kernel_.keys;
+  params_.pack_shift = std::countr_zero(static_cast<uint32_t>(pack()));
+  if (kernel_.has_shares) params_.first_items = reinterpret_cast<const int32_t*>(address_ + first_items_at);
   params_.d = static_cast<int32_t>(p.d);
   params_.dv = static_cast<int32_t>(p.dv);
   params_.group = static_cast<int32_t>(p.group());
@@ -129,12 +142,19 @@ attention_fwd::Params AttentionFwdLists::params(const AttentionFwdArgs& args) co
 }
 
 std::string AttentionFwdLists::explain() const {
-  char text[256];
+  const plan_detail::TileList& list = packing_.list;
+  int64_t most_bytes = 0;
+  for (const plan_detail::Section& section : sections_) most_bytes = std::max(most_bytes, section.bytes);
+  char text[512];
   std::snprintf(text, sizeof text,
-                "tiles      %d query rows x %d keys: %zu blocks of rows, %lld full tiles, %lld cut by the mask\n"
+                "tiles      %d query rows x %d keys: %lld blocks of rows, %lld full tiles, %lld cut by the mask\n"
+                "packing    %s\n"
+                "order      %zu sections, the largest %.1f MiB of keys and values of %.1f MiB that may be; in each the "
+                "longest first\n"
                 "lists      %zu bytes on the device\n",
-                shape_.rows, shape_.keys, list_.items.size(), static_cast<long long>(list_.full_tiles),
-                static_cast<long long>(list_.partial_tiles), bytes_);
+                kernel_.rows, kernel_.keys, static_cast<long long>(items()), static_cast<long long>(list.full_tiles),
+                static_cast<long long>(list.partial_tiles), packing_.why.c_str(), sections_.size(),
+                static_cast<double>(most_bytes) / (1 << 20), static_cast<double>(section_budget_) / (1 << 20), bytes_);
   return "device     " + context_->facts().name + "\n" + text;
 }
 

@@ -7,8 +7,9 @@
 
 #include "cuda/context.hpp"
 #include "cuda/kernels/attention_fwd/params.hpp"
+#include "plan/head_packing.hpp"
+#include "plan/item_order.hpp"
 #include "plan/kernel_row.hpp"
-#include "plan/tile_list.hpp"
 
 namespace attend::cuda {
 
@@ -16,15 +17,24 @@ namespace attend::cuda {
 /// one allocation that lives as long as this.
 class AttentionFwdLists {
  public:
-  AttentionFwdLists(std::shared_ptr<Context> context, const AttentionFwd& problem,
-                    const plan_detail::TileList::Shape& shape);
+  /// What the kernel can do.
+  struct Kernel {
+    int32_t rows = 0, keys = 0;  ///< of a tile
+    int32_t most_heads = 1;      ///< in the rows of an item, a power of two
+    bool has_shares = false;     ///< a block of threads for each multiprocessor, with a list of its own
+  };
+  AttentionFwdLists(std::shared_ptr<Context> context, const AttentionFwd& problem, const Kernel& kernel);
   ~AttentionFwdLists();
   AttentionFwdLists(const AttentionFwdLists&) = delete;
   AttentionFwdLists& operator=(const AttentionFwdLists&) = delete;
 
   /// Before anything else. Errors: out_of_memory, device.
   Status upload();
-  const plan_detail::TileList& list() const { return list_; }
+  int64_t items() const { return static_cast<int64_t>(packing_.list.items.size()); }
+  /// Heads in the rows of an item.
+  int32_t pack() const { return packing_.heads; }
+  /// Blocks of threads that have items of their own.
+  int64_t shares() const { return static_cast<int64_t>(first_items_.size()) - 1; }
   size_t bytes() const { return bytes_; }
   /// Parameters of one run.
   attention_fwd::Params params(const AttentionFwdArgs& args) const;
@@ -34,8 +44,11 @@ class AttentionFwdLists {
  private:
   std::shared_ptr<Context> context_;
   const AttentionFwd& problem_;
-  plan_detail::TileList::Shape shape_;
-  plan_detail::TileList list_;
+  Kernel kernel_;
+  plan_detail::HeadPacking packing_;
+  int64_t section_budget_ = 0;
+  std::vector<plan_detail::Section> sections_;
+  std::vector<int32_t> first_items_;
   DeviceAddress address_ = 0;
   size_t bytes_ = 0;
   attention_fwd::Params params_{};

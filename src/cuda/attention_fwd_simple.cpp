@@ -23,10 +23,10 @@ class SimpleRun final : public plan_detail::PreparedRun {
   std::string explain() const override { return lists_.explain(); }
 
   Status run(const AttentionFwdArgs& args, std::byte*) const override {
-    if (lists_.list().items.empty()) return {};
+    if (lists_.items() == 0) return {};
     // As many blocks as the multiprocessors hold at a time, and a few.
     const int64_t resident = std::max(context_->facts().multiprocessors, 1) * int64_t{4};
-    const int64_t blocks = std::min(resident, static_cast<int64_t>(lists_.list().items.size()));
+    const int64_t blocks = std::min(resident, lists_.items());
     return context_->with([&](LaunchBackend& backend) {
       return launch_simple(backend, kernel_, lists_.params(args), blocks, {reinterpret_cast<uint64_t>(args.stream)});
     });

@@ -41,6 +41,14 @@ constexpr Row kRows[] = {
 
 const Row& row_of(const KernelRow& row) { return kRows[row.index]; }
 
+/// Heads that a block of rows may hold: a warp stores its 16 rows at once, and a tensor map takes a step from one pack
+/// of heads to the next.
+int32_t most_heads(const AttentionFwd& p) {
+  int32_t heads = attention_fwd::kSimpleRows;
+  while (heads > 1 && std::max(p.q_strides.head, p.o_strides.head) > (int64_t{1} << 38) / heads) heads /= 2;
+  return heads;
+}
+
 /// What a tensor map can describe: 16-byte multiples, strides that are not 0.
 std::string refuse_strides(const char* name, const Strides& s, int64_t rows, int64_t heads, int64_t sequences) {
   const struct {
@@ -90,7 +98,7 @@ class Sm90Run final : public plan_detail::PreparedRun {
         kernel_(kernel),
         simple_(simple),
         problem_(problem),
-        lists_(context, problem_, {row.shape.rows, row.shape.keys}) {}
+        lists_(context, problem_, {row.shape.rows, row.shape.keys, most_heads(problem), /*has_shares=*/true}) {}
   Status upload() { return lists_.upload(); }
 
   int threads() const override { return 0; }
@@ -107,35 +115,42 @@ class Sm90Run final : public plan_detail::PreparedRun {
   }
 
   Status run(const AttentionFwdArgs& args, std::byte* workspace) const override {
-    if (lists_.list().items.empty()) return {};
+    if (lists_.items() == 0) return {};
     return context_->with([&](LaunchBackend& backend) { return launch(backend, args, workspace); });
   }
 
  private:
-  int64_t row_blocks() const {
-    return static_cast<int64_t>(lists_.list().items.size()) * (row_.shape.rows / attention_fwd::kSimpleRows);
-  }
+  int64_t row_blocks() const { return lists_.items() * (row_.shape.rows / attention_fwd::kSimpleRows); }
 
   struct Axes {
     const char* name;
     const void* data;
     const Strides& strides;
     int64_t columns, rows, heads, sequences;
+    int32_t box_rows;  ///< those of all heads of a pack
+    int32_t pack;      ///< 0: heads come one by one, and are one dimension
   };
-  Result<atoms::TensorMap> map_of(LaunchBackend& backend, const Axes& axes, int32_t panel, int32_t box_rows) const {
+  Result<atoms::TensorMap> map_of(LaunchBackend& backend, const Axes& axes, int32_t panel) const {
     if (reinterpret_cast<uintptr_t>(axes.data) % 16 != 0)
       return invalid_argument(std::string("attention_fwd: args.") + axes.name + " is not aligned to 16 bytes, which " +
                               row_.image + " needs; a plan with kernel=attention_fwd.cuda.simple takes any address");
     TiledDesc desc;
     desc.type = row_.type == DType::f16 ? TensorType::f16 : TensorType::bf16;
-    desc.rank = 4;
     desc.address = reinterpret_cast<DeviceAddress>(axes.data);
-    const int64_t dims[] = {axes.columns, axes.rows, axes.heads, axes.sequences};
-    const int64_t strides[] = {axes.strides.row, axes.strides.head, axes.strides.batch};
-    for (size_t i = 0; i < 4; ++i) desc.dim[i] = static_cast<uint64_t>(std::max<int64_t>(dims[i], 1));
-    for (size_t i = 0; i < 3; ++i)  // nobody takes a step along a dimension of one
-      desc.stride_bytes[i] = dims[i + 1] > 1 ? static_cast<uint64_t>(2 * strides[i]) : 16;
-    desc.box = {static_cast<uint32_t>(panel), static_cast<uint32_t>(box_rows), 1, 1, 0};
+    const auto add = [&](int64_t dim, int64_t stride, int64_t box) {
+      const size_t i = desc.rank++;
+      desc.dim[i] = static_cast<uint64_t>(std::max<int64_t>(dim, 1));
+      // Nobody takes a step along a dimension of one.
+      if (i > 0) desc.stride_bytes[i - 1] = dim > 1 ? static_cast<uint64_t>(2 * stride) : 16;
+      desc.box[i] = static_cast<uint32_t>(box);
+    };
+    const int32_t pack = std::max(axes.pack, 1);
+    desc.rank = 0;
+    add(axes.columns, 1, panel);
+    if (axes.pack > 0) add(pack, axes.strides.head, pack);
+    add(axes.rows, axes.strides.row, axes.box_rows / pack);
+    add(axes.heads / pack, pack * axes.strides.head, 1);
+    add(axes.sequences, axes.strides.batch, 1);
     desc.swizzle = panel == 64 ? TensorSwizzle::b128 : TensorSwizzle::b64;
     const Result<TensorMap> map = backend.encode_tiled(desc);
     if (!map.ok())
@@ -155,20 +170,19 @@ class Sm90Run final : public plan_detail::PreparedRun {
     const void* k = args.k != nullptr ? args.k : args.o;
     const void* v = args.v != nullptr ? args.v : args.o;
     const void* q = args.q != nullptr ? args.q : args.o;
-    const int32_t panel = attention_fwd::panel_columns(shape.d);
+    const int32_t panel = attention_fwd::panel_columns(shape.d), pack = lists_.pack();
     const struct {
       Axes axes;
-      int32_t box_rows;
       atoms::TensorMap Sm90Params::*map;
     } tensors[] = {
-        {{"q", q, p.q_strides, p.d, q_rows, p.hq, q_sequences}, shape.rows, &Sm90Params::q},
-        {{"k", k, p.k_strides, p.d, k_rows, p.hk, k_sequences}, shape.keys, &Sm90Params::k},
-        {{"v", v, p.v_strides, p.dv, k_rows, p.hk, k_sequences}, shape.keys, &Sm90Params::v},
-        {{"o", args.o, p.o_strides, p.dv, q_rows, p.hq, q_sequences}, attention_fwd::kSimpleRows, &Sm90Params::o},
+        {{"q", q, p.q_strides, p.d, q_rows, p.hq, q_sequences, shape.rows, pack}, &Sm90Params::q},
+        {{"k", k, p.k_strides, p.d, k_rows, p.hk, k_sequences, shape.keys, 0}, &Sm90Params::k},
+        {{"v", v, p.v_strides, p.dv, k_rows, p.hk, k_sequences, shape.keys, 0}, &Sm90Params::v},
+        {{"o", args.o, p.o_strides, p.dv, q_rows, p.hq, q_sequences, attention_fwd::kSimpleRows, pack}, &Sm90Params::o},
     };
     Sm90Params params{};
     for (const auto& tensor : tensors) {
-      const Result<atoms::TensorMap> map = map_of(backend, tensor.axes, panel, tensor.box_rows);
+      const Result<atoms::TensorMap> map = map_of(backend, tensor.axes, panel);
       if (!map.ok()) return map.status();
       params.*tensor.map = *map;
     }
@@ -181,8 +195,7 @@ class Sm90Run final : public plan_detail::PreparedRun {
     if (Status status = backend.fill(reinterpret_cast<DeviceAddress>(workspace), 0, 4, stream); !status.ok())
       return status;
     LaunchConfig config;
-    config.grid.x = static_cast<uint32_t>(std::min<int64_t>(static_cast<int64_t>(lists_.list().items.size()),
-                                                            std::max(context_->facts().multiprocessors, 1)));
+    config.grid.x = static_cast<uint32_t>(lists_.shares());
     config.block.x = static_cast<uint32_t>(shape.threads());
     config.dynamic_shared_bytes = static_cast<uint32_t>(shape.shared_bytes());
     config.stream = stream;

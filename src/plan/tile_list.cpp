@@ -26,13 +26,14 @@ class Builder {
 
   void add(int64_t n, int64_t head) {
     const FrameLists& lists = lists_of(n, head);
+    const int32_t step = shape_.rows / shape_.pack;
     const int64_t rows = problem_.query_length(n);
     for (size_t i = 0; i + 1 < lists.size(); ++i) {
       TileItem item;
       item.sequence = static_cast<int32_t>(n);
       item.head = static_cast<int32_t>(head);
-      item.first_row = static_cast<int32_t>(i) * shape_.rows;
-      item.rows = static_cast<int32_t>(std::min<int64_t>(shape_.rows, rows - item.first_row));
+      item.first_row = static_cast<int32_t>(i) * step;
+      item.rows = static_cast<int32_t>(std::min<int64_t>(step, rows - item.first_row)) * shape_.pack;
       item.first_tile = lists[i];
       item.tiles = static_cast<int32_t>(lists[i + 1] - lists[i]);
       for (int64_t t = lists[i]; t < lists[i + 1]; ++t)
@@ -49,40 +50,61 @@ class Builder {
     const auto [at, is_new] = known_.try_emplace(key);
     if (!is_new) return at->second;
     FrameLists& lists = at->second;
-    for (int64_t row = 0; row < frame.sq; row += shape_.rows) {
+    frames_.assign(1, frame);
+    if (problem_.mask.per_head())
+      for (int32_t i = 1; i < shape_.pack; ++i) frames_.push_back(problem_.frame(n, head + i));
+    const int64_t step = shape_.rows / shape_.pack;
+    for (int64_t row = 0; row < frame.sq; row += step) {
       lists.push_back(static_cast<int64_t>(list_.tiles.size()));
-      add_block(frame, {row, std::min<int64_t>(row + shape_.rows, frame.sq)});
+      add_block({row, std::min(row + step, frame.sq)});
     }
     lists.push_back(static_cast<int64_t>(list_.tiles.size()));
     return lists;
   }
 
-  void add_block(const Frame& frame, Range rows) {
-    const Range span = problem_.mask.key_span(frame, rows);
+  void add_block(Range rows) {
+    Range span;
+    for (const Frame& frame : frames_) {
+      const Range one = problem_.mask.key_span(frame, rows);
+      if (!one.empty()) span = span.empty() ? one : Range{std::min(span.begin, one.begin), std::max(span.end, one.end)};
+    }
     for (int64_t key = span.begin / shape_.keys * shape_.keys; key < span.end; key += shape_.keys) {
       const Range keys{key, key + shape_.keys};
-      const TileClass what = problem_.mask.classify(frame, rows, keys);
+      const TileClass what = classify(rows, keys);
       if (what == TileClass::skip) continue;
       int32_t bits = -1;
       if (what == TileClass::partial) {
-        bits = block_of(frame, rows, keys);
+        bits = block_of(rows, keys);
         if (bits < 0) continue;
       }
       list_.tiles.push_back({static_cast<int32_t>(key), bits});
     }
   }
 
+  TileClass classify(Range rows, Range keys) const {
+    const TileClass first = problem_.mask.classify(frames_[0], rows, keys);
+    for (size_t i = 1; i < frames_.size(); ++i)
+      if (problem_.mask.classify(frames_[i], rows, keys) != first) return TileClass::partial;
+    return first;
+  }
+
   /// The number of the block with these bits; -1 when it keeps nothing.
-  int32_t block_of(const Frame& frame, Range rows, Range keys) {
+  int32_t block_of(Range rows, Range keys) {
     const size_t begin = list_.bits.size(), row_words = static_cast<size_t>(shape_.keys) / 32;
     list_.bits.resize(begin + static_cast<size_t>(list_.block_words), 0);
     uint32_t any = 0;
+    uint32_t* to = list_.bits.data() + begin;
     for (int64_t row = rows.begin; row < rows.end; ++row) {
-      problem_.mask.row_bits(frame, row, keys, words_.data());
-      uint32_t* to = list_.bits.data() + begin + static_cast<size_t>(row - rows.begin) * row_words;
-      for (size_t j = 0; j < row_words; ++j) {
-        to[j] = static_cast<uint32_t>(words_[j / 2] >> 32 * (j % 2));
-        any |= to[j];
+      for (size_t i = 0; i < static_cast<size_t>(shape_.pack); ++i, to += row_words) {
+        if (i > 0 && i >= frames_.size()) {  // heads see the same
+          std::copy(to - row_words, to, to);
+          continue;
+        }
+        problem_.mask.row_bits(frames_[i], row, keys, words_.data());
+        for (size_t j = 0; j < row_words; ++j) {
+          to[j] = static_cast<uint32_t>(words_[j / 2] >> 32 * (j % 2));
+          any |= to[j];
+        }
       }
     }
     int32_t found = -1;
@@ -110,6 +132,7 @@ class Builder {
   const TileList::Shape& shape_;
   TileList& list_;
   std::vector<uint64_t> words_;
+  std::vector<Frame> frames_;  ///< of the heads whose lists are made; one, where all see the same
   std::map<std::tuple<int64_t, int64_t, int64_t, int64_t>, FrameLists> known_;
   std::unordered_map<size_t, std::vector<int32_t>> blocks_;
 };
@@ -120,9 +143,7 @@ TileList TileList::make(const AttentionFwd& problem, const Shape& shape) {
   TileList list;
   Builder builder(problem, shape, list);
   for (int64_t n = 0; n < problem.b; ++n)
-    for (int64_t head = 0; head < problem.hq; ++head) builder.add(n, head);
-  std::stable_sort(list.items.begin(), list.items.end(),
-                   [](const TileItem& a, const TileItem& b) { return a.tiles > b.tiles; });
+    for (int64_t head = 0; head < problem.hq; head += shape.pack) builder.add(n, head);
   return list;
 }
 

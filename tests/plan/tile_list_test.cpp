@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -48,13 +47,15 @@ void expect_equals_mask(const AttentionFwd& problem, const TileList::Shape& shap
   const TileList list = TileList::make(problem, shape);
   std::set<std::vector<int64_t>> rows;
   for (const TileItem& item : list.items) {
-    const Frame frame = problem.frame(item.sequence, item.head);
-    const auto kept = kept_of(list, shape, item, frame.sk);
-    for (int32_t row = 0; row < item.rows; ++row) {
-      EXPECT_TRUE(rows.insert({item.sequence, item.head, item.first_row + row}).second) << "a row in two items";
+    EXPECT_LE(item.rows, shape.rows);
+    const auto kept = kept_of(list, shape, item, problem.key_length(item.sequence));
+    for (int32_t i = 0; i < item.rows; ++i) {
+      const int64_t head = item.head + i % shape.pack, row = item.first_row + i / shape.pack;
+      const Frame frame = problem.frame(item.sequence, head);
+      EXPECT_TRUE(rows.insert({item.sequence, head, row}).second) << "a row in two items";
       for (int64_t key = 0; key < frame.sk; ++key)
-        ASSERT_EQ(kept[row][key], problem.mask.keep(frame, item.first_row + row, key))
-            << problem.text() << " row " << item.first_row + row << " key " << key;
+        ASSERT_EQ(kept[i][key], problem.mask.keep(frame, row, key))
+            << problem.text() << " head " << head << " row " << row << " key " << key;
     }
   }
   int64_t expected = 0;
@@ -72,6 +73,21 @@ TEST(TileList, keeps_what_the_mask_keeps) {
   }
 }
 
+TEST(TileList, keeps_what_the_mask_keeps_for_packed_heads) {
+  verify::GeneratorLimits limits;
+  limits.max_rows = 150;
+  limits.max_columns = 4;
+  int packed = 0, per_head = 0;
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    const AttentionFwd problem = verify::random_problem(seed, limits);
+    for (int32_t pack = 2; problem.group() % pack == 0 && pack <= 8; pack *= 2, ++packed)
+      expect_equals_mask(problem, seed % 2 == 0 ? TileList::Shape{16, 32, pack} : TileList::Shape{64, 96, pack});
+    per_head += problem.mask.per_head() && problem.group() % 2 == 0 ? 1 : 0;
+  }
+  EXPECT_GT(packed, 80);
+  EXPECT_GT(per_head, 4);
+}
+
 TEST(TileList, tiles_that_the_mask_skips_are_in_no_list) {
   const AttentionFwd problem = problem_of("attention_fwd b=1 hq=1 sq=1024 sk=1024 d=8 mask=causal&window:127:0");
   const TileList list = TileList::make(problem, {128, 128});
@@ -87,13 +103,6 @@ TEST(TileList, equal_blocks_and_equal_lists_are_kept_once) {
   EXPECT_EQ(list.tiles.size(), 36u);
   EXPECT_EQ(list.full_tiles, 12 * 28);
   EXPECT_EQ(list.partial_tiles, 12 * 8);
-}
-
-TEST(TileList, the_longest_items_come_first) {
-  const AttentionFwd problem = problem_of("attention_fwd b=2 hq=2 sq=300 sk=300 d=8 mask=causal");
-  const TileList list = TileList::make(problem, {64, 64});
-  EXPECT_TRUE(std::is_sorted(list.items.begin(), list.items.end(),
-                             [](const TileItem& a, const TileItem& b) { return a.tiles > b.tiles; }));
 }
 
 TEST(TileList, rows_without_a_key_are_items_without_tiles) {

@@ -13,6 +13,11 @@ struct BoxAt {
   int column, row, head, sequence;
 };
 
+/// The same of a tensor whose heads come in packs: the head in its pack, and which pack.
+struct PackedBoxAt {
+  int column, head, row, pack, sequence;
+};
+
 __device__ inline void prefetch_map(const TensorMap& map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
 }
@@ -24,10 +29,19 @@ __device__ inline void tensor_load(void* to, const TensorMap& map, const BoxAt& 
       "l"(&map), "r"(at.column), "r"(at.row), "r"(at.head), "r"(at.sequence), "r"(shared_address(&barrier))
       : "memory");
 }
+__device__ inline void tensor_load(void* to, const TensorMap& map, const PackedBoxAt& at, uint64_t& barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4, %5, "
+      "%6}], [%7];" ::"r"(shared_address(to)),
+      "l"(&map), "r"(at.column), "r"(at.head), "r"(at.row), "r"(at.pack), "r"(at.sequence),
+      "r"(shared_address(&barrier))
+      : "memory");
+}
 /// What is outside of the tensor is not written. In the thread's group of stores.
-__device__ inline void tensor_store(const TensorMap& map, const BoxAt& at, const void* from) {
-  asm volatile("cp.async.bulk.tensor.4d.global.shared::cta.tile.bulk_group [%0, {%1, %2, %3, %4}], [%5];" ::"l"(&map),
-               "r"(at.column), "r"(at.row), "r"(at.head), "r"(at.sequence), "r"(shared_address(from))
+__device__ inline void tensor_store(const TensorMap& map, const PackedBoxAt& at, const void* from) {
+  asm volatile("cp.async.bulk.tensor.5d.global.shared::cta.tile.bulk_group [%0, {%1, %2, %3, %4, %5}], [%6];" ::"l"(
+                   &map),
+               "r"(at.column), "r"(at.head), "r"(at.row), "r"(at.pack), "r"(at.sequence), "r"(shared_address(from))
                : "memory");
 }
 __device__ inline void store_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }

@@ -165,7 +165,7 @@ class DriverBackend : public LaunchBackend {
 Result<DeviceFacts> facts_of(const Api& api, driver::Device device) {
   DeviceFacts facts;
   char name[256] = "";
-  int shared = 0;
+  int shared = 0, l2 = 0;
   Status status = driver::check(api, api.device_name(name, sizeof name, device), "cuDeviceGetName");
   const auto ask = [&](int& value, int attribute) {
     if (!status.ok()) return;
@@ -175,9 +175,11 @@ Result<DeviceFacts> facts_of(const Api& api, driver::Device device) {
   ask(facts.minor, driver::kDeviceMinor);
   ask(facts.multiprocessors, driver::kDeviceMultiprocessors);
   ask(shared, driver::kDeviceSharedOptin);
+  ask(l2, driver::kDeviceL2Bytes);
   if (!status.ok()) return status;
   facts.name = name;
   facts.shared_bytes_per_block = static_cast<size_t>(shared);
+  facts.l2_bytes = static_cast<size_t>(l2);
   return facts;
 }
 

@@ -38,6 +38,7 @@ struct DeviceFacts {
   int major = 0, minor = 0;  ///< compute capability
   int multiprocessors = 0;
   size_t shared_bytes_per_block = 0;  ///< the most that a launch can ask for
+  size_t l2_bytes = 0;                ///< of the cache that all multiprocessors share
 };
 
 struct LaunchConfig {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What host code hands to a kernel of exact forward attention: plain structs, the same for nvcc and the host compiler.
 #pragma once
+#include <attend/mask/tile.hpp>
 #include <cstdint>
 
 namespace attend::cuda::attention_fwd {
@@ -23,7 +24,8 @@ struct Sequence {
   int32_t q_row, q_index, k_row, k_index;
 };
 
-/// A block of query rows of one head of a sequence, and the tiles of keys that it visits.
+/// A block of query rows of a sequence, and the tiles of keys that it visits: of one head, or of 2^pack_shift heads that
+/// follow one another, packed row by row.
 struct Item {
   int32_t sequence, head, first_row, rows;
   int32_t first_tile, tiles;
@@ -43,6 +45,8 @@ struct Params {
   const KeyTile* tiles;
   const uint32_t* bits;  ///< blocks of tile_rows rows of ceil(tile_keys / 32) words
   int32_t item_count, tile_rows, tile_keys;
+  int32_t pack_shift;          ///< 2^this heads in the rows of an item
+  const int32_t* first_items;  ///< for each block of threads, and the end; null: all take items in turn
   /// Blocks of kSimpleRows rows of items, numbered through, whose output is not finite: the kernel appends them, and
   /// the simple kernel computes them again, for it looks at no value that a row does not see. redo_count is 0 at the
   /// start.
@@ -60,6 +64,14 @@ struct Params {
   int64_t bias_head, bias_row;
   const float* sink;  ///< null: none; [hq]
 };
+
+/// Where row `row` of an item lies.
+ATTEND_HD inline int32_t row_of(const Params& p, const Item& item, int32_t row) {
+  return item.first_row + (row >> p.pack_shift);
+}
+ATTEND_HD inline int32_t head_of(const Params& p, const Item& item, int32_t row) {
+  return item.head + (row & ((1 << p.pack_shift) - 1));
+}
 
 /// What a block of the kernel that takes every Problem looks at together: rows of an item, keys of a tile.
 inline constexpr int32_t kSimpleRows = 16, kSimpleKeys = 32, kSimpleThreads = 128, kMaxColumns = 512;

@@ -16,14 +16,13 @@ template <class C>
 __device__ inline void apply_terms(const Params& p, const Sequence& sequence, const Item& item, const Place& at,
                                    int key, float (&scores)[C::kKeys / 2]) {
   constexpr float kLog2E = 1.4426950408889634f;
-  const float slope = p.alibi_slopes == nullptr ? 0 : p.alibi_slopes[item.sequence * p.alibi_sequence + item.head];
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    const int row = item.first_row + at.first_row + 8 * half;
+    const int row = row_of(p, item, at.first_row + 8 * half), head = head_of(p, item, at.first_row + 8 * half);
+    const float slope = p.alibi_slopes == nullptr ? 0 : p.alibi_slopes[item.sequence * p.alibi_sequence + head];
     const bool row_exists = at.first_row + 8 * half < item.rows;
     const int position = row + sequence.sk - sequence.sq;
-    const float* bias =
-        p.bias == nullptr ? nullptr : p.bias + sequence.bias + item.head * p.bias_head + row * p.bias_row;
+    const float* bias = p.bias == nullptr ? nullptr : p.bias + sequence.bias + head * p.bias_head + row * p.bias_row;
 #pragma unroll
     for (int i = 0; i < C::kKeys / 4; ++i) {
       const int index = 4 * (i / 2) + 2 * half + i % 2, this_key = key + 8 * (i / 2) + at.column + i % 2;
@@ -83,11 +82,11 @@ template <class C>
 __device__ inline void store_empty(const Params& p, const Sequence& sequence, const Item& item, const Place& at) {
   auto* o = static_cast<uint16_t*>(const_cast<void*>(p.o.data));
   for (int row = at.warp_row; row < min(item.rows, at.warp_row + 16); ++row) {
-    uint16_t* to = o + sequence.o + item.head * p.o.head + (item.first_row + row) * p.o.row;
+    const int head = head_of(p, item, row), query = row_of(p, item, row);
+    uint16_t* to = o + sequence.o + head * p.o.head + query * p.o.row;
     for (int column = at.lane; column < p.dv; column += 32) to[column] = 0;
     if (p.lse != nullptr && at.lane == 0)
-      p.lse[sequence.lse + item.head * p.lse_head + item.first_row + row] =
-          p.sink == nullptr ? -INFINITY : p.sink[item.head];
+      p.lse[sequence.lse + head * p.lse_head + query] = p.sink == nullptr ? -INFINITY : p.sink[head];
   }
 }
 
@@ -101,10 +100,11 @@ __device__ inline void finish(const Params& p, const Sequence& sequence, const I
   for (int half = 0; half < 2; ++half) {
     SoftmaxRow& row = rows[half];
     row.sum = tiles::quad_sum(row.sum);
+    const int tile_row = at.first_row + 8 * half, head = head_of(p, item, tile_row);
     float factor = 1;
-    if (p.sink != nullptr) factor = row.add_sink(p.sink[item.head] * kLog2E);
+    if (p.sink != nullptr) factor = row.add_sink(p.sink[head] * kLog2E);
     factor *= row.output_factor();
-    const bool exists = at.first_row + 8 * half < item.rows;
+    const bool exists = tile_row < item.rows;
     const bool weightless = row.sum == 0;
 #pragma unroll
     for (int i = 0; i < C::kDv / 4; ++i) {
@@ -114,7 +114,7 @@ __device__ inline void finish(const Params& p, const Sequence& sequence, const I
     }
     finite = finite && (!exists || row.sum < INFINITY);
     if (p.lse != nullptr && exists && at.column == 0)
-      p.lse[sequence.lse + item.head * p.lse_head + item.first_row + at.first_row + 8 * half] = row.lse();
+      p.lse[sequence.lse + head * p.lse_head + row_of(p, item, tile_row)] = row.lse();
   }
   if (!__all_sync(0xffffffffu, finite) && at.lane == 0)
     p.redo[atomicAdd(p.redo_count, 1)] = index * (C::kRows / kSimpleRows) + at.warp_row / kSimpleRows;

@@ -30,12 +30,14 @@ __device__ inline void store_element(void* data, Element type, int64_t at, float
   }
 }
 
-/// `rows` rows of a tensor into shared memory, `pitch` floats apart; zeros from `valid` on. All threads of the block.
-__device__ inline void load_tile(float* to, int pitch, const Tensor& from, int64_t first, int columns, int rows,
+/// `rows` rows into shared memory, `pitch` floats apart; zeros from `valid` on. `at` says where a row begins. All threads
+/// of the block.
+template <class At>
+__device__ inline void load_tile(float* to, int pitch, const Tensor& from, const At& at, int columns, int rows,
                                  int valid) {
   for (int i = threadIdx.x; i < rows * columns; i += kSimpleThreads) {
     const int row = i / columns, column = i - row * columns;
-    to[row * pitch + column] = row < valid ? load_element(from.data, from.type, first + row * from.row + column) : 0.0f;
+    to[row * pitch + column] = row < valid ? load_element(from.data, from.type, at(row) + column) : 0.0f;
   }
 }
 
@@ -49,16 +51,16 @@ __device__ inline float warp_sum(float x) {
 }
 
 /// s = scale q.k, then softcap, ALiBi, bias (attention.hpp), in units of log2.
-__device__ inline float score_of(const Params& p, const Sequence& sequence, const Item& item, int row, int key,
+__device__ inline float score_of(const Params& p, const Sequence& sequence, int n, int head, int row, int key,
                                  float dot) {
   float s = p.scale * dot;
   if (p.softcap > 0) s = p.softcap * tanhf(s / p.softcap);
   if (p.alibi_slopes != nullptr) {
-    const float slope = p.alibi_slopes[item.sequence * p.alibi_sequence + item.head];
+    const float slope = p.alibi_slopes[n * p.alibi_sequence + head];
     const int64_t away = int64_t{row} + sequence.sk - sequence.sq - key;
     s -= slope * static_cast<float>(away < 0 ? -away : away);
   }
-  if (p.bias != nullptr) s += p.bias[sequence.bias + item.head * p.bias_head + row * p.bias_row + key];
+  if (p.bias != nullptr) s += p.bias[sequence.bias + head * p.bias_head + row * p.bias_row + key];
   return s * kLog2E;
 }
 
@@ -77,14 +79,16 @@ __device__ inline void simple_forward(const Params& p, float* shared) {
     const int block = p.redo == nullptr ? index : p.redo[index];
     Item item = p.items[block / blocks];
     const int skipped = block % blocks * kSimpleRows;  // rows of the item before this block
-    item.first_row += skipped;
+    item.first_row += skipped >> p.pack_shift;
     item.rows = min(item.rows - skipped, kSimpleRows);
     if (item.rows <= 0) continue;
     const Sequence sequence = p.sequences[item.sequence];
     const int key_head = item.head / p.group;
     __syncthreads();  // the item before is done with its queries
-    load_tile(q_tile, p.d, p.q, sequence.q + item.head * p.q.head + item.first_row * p.q.row, p.d, kSimpleRows,
-              item.rows);
+    const auto q_at = [&](int r) {
+      return sequence.q + head_of(p, item, r) * p.q.head + row_of(p, item, r) * p.q.row;
+    };
+    load_tile(q_tile, p.d, p.q, q_at, p.d, kSimpleRows, item.rows);
 
     float m[kRowsPerWarp], sum[kRowsPerWarp], out[kRowsPerWarp][kColumnsPerLane];
 #pragma unroll
@@ -102,8 +106,10 @@ __device__ inline void simple_forward(const Params& p, float* shared) {
       const int valid = min(min(kSimpleKeys, p.tile_keys - word * kSimpleKeys), sequence.sk - tile.key);
       if (valid <= 0) continue;
       __syncthreads();  // the tile before has been used
-      load_tile(k_tile, p.d + 1, p.k, sequence.k + key_head * p.k.head + tile.key * p.k.row, p.d, kSimpleKeys, valid);
-      load_tile(v_tile, p.dv, p.v, sequence.v + key_head * p.v.head + tile.key * p.v.row, p.dv, kSimpleKeys, valid);
+      const auto k_at = [&](int r) { return sequence.k + key_head * p.k.head + (tile.key + r) * p.k.row; };
+      const auto v_at = [&](int r) { return sequence.v + key_head * p.v.head + (tile.key + r) * p.v.row; };
+      load_tile(k_tile, p.d + 1, p.k, k_at, p.d, kSimpleKeys, valid);
+      load_tile(v_tile, p.dv, p.v, v_at, p.dv, kSimpleKeys, valid);
       __syncthreads();
 
       float dot[kRowsPerWarp] = {};
@@ -118,9 +124,10 @@ __device__ inline void simple_forward(const Params& p, float* shared) {
         uint32_t kept = valid == kSimpleKeys ? 0xffffffffu : (1u << valid) - 1;
         if (tile.bits >= 0) kept &= p.bits[(int64_t{tile.bits} * p.tile_rows + skipped + first + r) * words + word];
         if (kept == 0) continue;
-        const int row = item.first_row + first + r;
+        const int row = row_of(p, item, first + r), head = head_of(p, item, first + r);
         // What lies in a slot that is not kept is never looked at: it may be anything.
-        const float s = (kept >> lane & 1) != 0 ? score_of(p, sequence, item, row, tile.key + lane, dot[r]) : -INFINITY;
+        const bool keep = (kept >> lane & 1) != 0;
+        const float s = keep ? score_of(p, sequence, item.sequence, head, row, tile.key + lane, dot[r]) : -INFINITY;
         // fmaxf drops NaN; the sum below keeps it.
         const float new_m = fmaxf(m[r], warp_max(s));
         const float base = new_m == -INFINITY ? 0.0f : new_m;
@@ -143,10 +150,10 @@ __device__ inline void simple_forward(const Params& p, float* shared) {
 #pragma unroll
     for (int r = 0; r < kRowsPerWarp; ++r) {
       if (first + r >= item.rows) break;
-      const int row = item.first_row + first + r;
+      const int row = row_of(p, item, first + r), head = head_of(p, item, first + r);
       float total = warp_sum(sum[r]), shrink = 1;
       if (p.sink != nullptr) {  // one key more, of value 0
-        const float sink = p.sink[item.head] * kLog2E, new_m = fmaxf(m[r], sink);
+        const float sink = p.sink[head] * kLog2E, new_m = fmaxf(m[r], sink);
         const float base = new_m == -INFINITY ? 0.0f : new_m;
         shrink = exp2f(m[r] - base);
         total = total * shrink + exp2f(sink - base);
@@ -154,14 +161,14 @@ __device__ inline void simple_forward(const Params& p, float* shared) {
       }
       const bool empty = total == 0.0f;
       const float factor = shrink / total;
-      const int64_t at = sequence.o + item.head * p.o.head + row * p.o.row;
+      const int64_t at = sequence.o + head * p.o.head + row * p.o.row;
 #pragma unroll
       for (int c = 0; c < kColumnsPerLane; ++c)
         if (c * kLanes + lane < p.dv)
           store_element(const_cast<void*>(p.o.data), p.o.type, at + c * kLanes + lane,
                         empty ? 0.0f : out[r][c] * factor);
       if (p.lse != nullptr && lane == 0)
-        p.lse[sequence.lse + item.head * p.lse_head + row] = empty ? -INFINITY : m[r] * kLn2 + logf(total);
+        p.lse[sequence.lse + head * p.lse_head + row] = empty ? -INFINITY : m[r] * kLn2 + logf(total);
     }
   }
 }

@@ -56,9 +56,8 @@ struct Sm90Shared {
 // --- The producer: one thread.
 
 /// `rows` rows of a tensor, panel by panel.
-template <int kColumns, int kPanel>
-__device__ inline void load_panels(char* to, const atoms::TensorMap& map, int rows, atoms::BoxAt at,
-                                   uint64_t& barrier) {
+template <int kColumns, int kPanel, class BoxAt>
+__device__ inline void load_panels(char* to, const atoms::TensorMap& map, int rows, BoxAt at, uint64_t& barrier) {
 #pragma unroll
   for (int column = 0; column < kColumns; column += kPanel) {
     at.column = column;
@@ -74,7 +73,8 @@ __device__ inline void produce(const Sm90Params& p, const Sm90Shared<C>& shared)
   atoms::prefetch_map(p.q);
   atoms::prefetch_map(p.k);
   atoms::prefetch_map(p.v);
-  for (int index = blockIdx.x; index < p.common.item_count; index += gridDim.x) {
+  const int end = p.common.first_items[blockIdx.x + 1];
+  for (int index = p.common.first_items[blockIdx.x]; index < end; ++index) {
     const Item item = p.common.items[index];
     if (item.tiles == 0) continue;
     const Sequence& sequence = p.common.sequences[item.sequence];
@@ -83,20 +83,21 @@ __device__ inline void produce(const Sm90Params& p, const Sm90Shared<C>& shared)
       uint64_t& full = k.acquire(*shared.k_ring, C::kShape.k_bytes());
       const int key = p.common.tiles[item.first_tile + t].key;
       load_panels<C::kD, C::kPanelD>(shared.k + k.stage() * C::kShape.k_bytes(), p.k, C::kKeys,
-                                     {0, sequence.k_row + key, key_head, sequence.k_index}, full);
+                                     atoms::BoxAt{0, sequence.k_row + key, key_head, sequence.k_index}, full);
       k.advance();
     };
     const auto load_v = [&](int t) {
       uint64_t& full = v.acquire(*shared.v_ring, C::kShape.v_bytes());
       const int key = p.common.tiles[item.first_tile + t].key;
       load_panels<C::kDv, C::kPanelDv>(shared.v + v.stage() * C::kShape.v_bytes(), p.v, C::kKeys,
-                                       {0, sequence.k_row + key, key_head, sequence.k_index}, full);
+                                       atoms::BoxAt{0, sequence.k_row + key, key_head, sequence.k_index}, full);
       v.advance();
     };
     load_k(0);
     uint64_t& full = q.acquire(*shared.q_ring, C::kShape.q_bytes());
-    load_panels<C::kD, C::kPanelD>(shared.q, p.q, C::kRows,
-                                   {0, sequence.q_row + item.first_row, item.head, sequence.q_index}, full);
+    const atoms::PackedBoxAt rows{0, 0, sequence.q_row + item.first_row, item.head >> p.common.pack_shift,
+                                  sequence.q_index};
+    load_panels<C::kD, C::kPanelD>(shared.q, p.q, C::kRows, rows, full);
     q.advance();
     for (int t = 1; t < item.tiles; ++t) {
       load_k(t);
@@ -163,7 +164,9 @@ __device__ inline void store_rows(const Sm90Params& p, const Sequence& sequence,
     if (at.lane == 0) {
 #pragma unroll
       for (int column = 0; column < C::kDv; column += C::kPanelDv)
-        atoms::tensor_store(p.o, {column, sequence.q_row + item.first_row + warp_row, item.head, sequence.q_index},
+        atoms::tensor_store(p.o,
+                            {column, 0, sequence.q_row + row_of(p.common, item, warp_row),
+                             item.head >> p.common.pack_shift, sequence.q_index},
                             staged + column / C::kPanelDv * kPanelBytes);
       atoms::store_commit();
       atoms::store_wait_read();  // by the lane that lets go of the rows
@@ -174,7 +177,8 @@ __device__ inline void store_rows(const Sm90Params& p, const Sequence& sequence,
   // Rows of the next sequence follow: single elements, since dv may be anything.
   auto* o = static_cast<uint16_t*>(const_cast<void*>(p.common.o.data));
   for (int row = 0; row < valid; ++row) {
-    uint16_t* to = o + sequence.o + item.head * p.common.o.head + (item.first_row + warp_row + row) * p.common.o.row;
+    uint16_t* to = o + sequence.o + head_of(p.common, item, row) * p.common.o.head +
+                   row_of(p.common, item, warp_row + row) * p.common.o.row;
     for (int column = at.lane; column < p.common.dv; column += 32) {
       uint32_t offset = row * kRowBytes + 2 * (column % C::kPanelDv);
       offset ^= (offset >> 7 & kSwizzle) << 4;
@@ -208,7 +212,8 @@ __device__ inline void consume(const Sm90Params& params, const Sm90Shared<C>& sh
   const float scale = terms ? 1.0f : p.scale * 1.4426950408889634f;
   if (warpgroup == C::kConsumers - 1) pass_turn<C>(warpgroup);
 
-  for (int index = blockIdx.x; index < p.item_count; index += gridDim.x) {
+  const int end = p.first_items[blockIdx.x + 1];
+  for (int index = p.first_items[blockIdx.x]; index < end; ++index) {
     const Item item = p.items[index];
     const Sequence& sequence = p.sequences[item.sequence];
     if (item.tiles == 0) {

@@ -7,7 +7,8 @@
 
 namespace attend::cuda::attention_fwd {
 
-/// Params and the maps of the four tensors: columns, rows, heads, sequences.
+/// Params and the maps of the four tensors. Keys and values: columns, rows, heads, sequences. Queries and outputs: columns,
+/// heads of a pack, rows, packs, sequences.
 struct Sm90Params {
   atoms::TensorMap q, k, v, o;
   Params common;
