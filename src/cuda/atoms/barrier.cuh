@@ -3,11 +3,9 @@
 #pragma once
 #include <cstdint>
 
-namespace attend::cuda::atoms {
+#include "cuda/atoms/address.cuh"
 
-__device__ inline uint32_t shared_address(const void* pointer) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
-}
+namespace attend::cuda::atoms {
 
 __device__ inline void mbarrier_init(uint64_t& barrier, uint32_t arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(&barrier)), "r"(arrivals) : "memory");
