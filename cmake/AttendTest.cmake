@@ -6,13 +6,16 @@ find_package(GTest REQUIRED)
 add_custom_target(sanitize_tests)
 # Built as well where the sanitizers look at addresses and undefined behaviour: what has no threads of its own.
 add_custom_target(address_tests)
+# What scripts/gpu-report runs on a device as well.
+add_custom_target(device_tests)
 # The libFuzzer targets, in a build with ATTEND_FUZZ.
 add_custom_target(fuzz_tests)
 
 # attend_test(name SOURCES file... [LIBS library...] [LABELS label...] [TIMEOUT seconds] [ARGS argument...])
 # One GoogleTest executable, its cases known to ctest one by one as `Suite.case`. Links attend_static and gtest_main, and sees
 # src/ as an include path. Labels: unit (default), property, slow, house, fuzz; `long` keeps it out of `make test`, `sanitize`
-# has it run under ASan, UBSan and TSan as well, `address` under ASan and UBSan.
+# has it run under ASan, UBSan and TSan as well, `address` under ASan and UBSan; `device` puts it into device_tests/ of the build,
+# where scripts/gpu-report looks for tests that ATTEND_TEST_DEVICE=cuda sends to a device.
 function(attend_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBS;LABELS;ARGS" ${ARGN})
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
@@ -38,6 +41,10 @@ function(attend_test name)
   endif()
   if("address" IN_LIST arg_LABELS)
     add_dependencies(address_tests ${name})
+  endif()
+  if("device" IN_LIST arg_LABELS)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/device_tests)
+    add_dependencies(device_tests ${name})
   endif()
 endfunction()
 

@@ -31,16 +31,16 @@ TEST_F(CudaAttentionFwd, the_widest_heads) {
 
 TEST_F(CudaAttentionFwd, explain_says_what_the_device_does) {
   PlanOptions options;
-  options.device = ptxsim::simulated_device();
+  options.device = test_device();
   const Result<AttentionFwdPlan> ready = plan(problem_of("attention_fwd sq=64 sk=64 d=64 mask=causal"), options);
   ASSERT_TRUE(ready.ok()) << ready.status().message();
   EXPECT_EQ(ready->kernel(), "attention_fwd.cuda.simple");
-  EXPECT_NE(ready->explain().find("device     ptxsim"), std::string::npos) << ready->explain();
+  EXPECT_NE(ready->explain().find("device     " + options.device.name()), std::string::npos) << ready->explain();
 }
 
 TEST_F(CudaAttentionFwd, a_kernel_of_another_device_is_refused) {
   PlanOptions options;
-  options.device = ptxsim::simulated_device();
+  options.device = test_device();
   options.kernel = "attention_fwd.emu.f32";
   const Result<AttentionFwdPlan> ready = plan(problem_of("attention_fwd sq=8 sk=8 d=8"), options);
   ASSERT_FALSE(ready.ok());

@@ -9,7 +9,7 @@ namespace attend::cuda {
 // Ids are attention_fwd.<family>.<type>.d<columns>[_<columns of v>][.<what is different>].
 std::vector<Row> rows_of_the_device() {
   PlanOptions options;
-  options.device = ptxsim::simulated_device();
+  options.device = test_device();
   const Result<AttentionFwd> any = AttentionFwd::parse("attention_fwd sq=8 sk=8 d=64");
   const auto ready = plan(*any, options);
   std::vector<Row> rows;

@@ -38,7 +38,7 @@ Experiment experiment(int64_t d, uint64_t seed) {
 
 double rms_error_of(const std::string& kernel, const Experiment& e) {
   PlanOptions options;
-  options.device = ptxsim::simulated_device();
+  options.device = test_device();
   options.kernel = kernel;
   const auto ready = plan(e.problem, options);
   EXPECT_TRUE(ready.ok()) << ready.status().message();

@@ -2,6 +2,7 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "cuda/images.hpp"
@@ -9,13 +10,34 @@
 #include "verify/device_run.hpp"
 #include "verify/verify.hpp"
 
-// What tests of the backend share: Problems on a simulated device, against the oracle.
+// What tests of the backend share: Problems on a simulated device, against the oracle; with ATTEND_TEST_DEVICE=cuda in
+// the environment, the same tests on the first CUDA device (scripts/gpu-report runs them so).
 namespace attend::cuda {
+
+inline bool on_cuda_device() {
+  const char* const device = std::getenv("ATTEND_TEST_DEVICE");
+  const std::string name = device == nullptr ? "sim" : device;
+  if (name != "sim" && name != "cuda") ADD_FAILURE() << "ATTEND_TEST_DEVICE is '" << name << "', expected sim or cuda";
+  return name == "cuda";
+}
+
+/// For tests that plant faults which a device would not name, or not survive.
+inline constexpr char kSimulatorOnly[] = "in the simulator alone";
+
+/// A simulated one under the schedule, or the CUDA device, for which schedule and multiprocessors are its own.
+inline Device test_device(const ptxsim::Schedule& schedule = {}, int multiprocessors = 4) {
+  if (!on_cuda_device()) return ptxsim::simulated_device(schedule, {}, multiprocessors);
+  static const Result<Device> device = Device::cuda();
+  if (device.ok()) return *device;
+  ADD_FAILURE() << "ATTEND_TEST_DEVICE is cuda: " << device.status().message();
+  return {};
+}
 
 class CudaTest : public testing::Test {
  protected:
   void SetUp() override {
     if (find_image("attention_fwd_simple") == nullptr) GTEST_SKIP() << "built without nvcc";
+    if (on_cuda_device() && test_device().is_cpu()) FAIL() << "there is no CUDA device";
   }
 };
 
@@ -30,7 +52,7 @@ inline AttentionFwd problem_of(const std::string& line) {
 inline void expect_right(const AttentionFwd& problem, const ptxsim::Schedule& schedule, uint64_t seed, bool poison,
                          int multiprocessors, const std::string& kernel) {
   PlanOptions options;
-  options.device = ptxsim::simulated_device(schedule, {}, multiprocessors);
+  options.device = test_device(schedule, multiprocessors);
   options.kernel = kernel;
   verify::FillOptions fill;
   fill.seed = seed;

@@ -65,6 +65,7 @@ Outcome run(const ptxsim::Module& module, const ptxsim::Schedule& schedule, uint
 using Sm90Mutants = CudaTest;
 
 TEST_F(Sm90Mutants, are_noticed) {
+  if (on_cuda_device()) GTEST_SKIP() << kSimulatorOnly;
   const std::string text(find_image(kImage)->ptx);
   const Result<ptxsim::Module> module = ptxsim::Module::parse(text, kImage);
   ASSERT_TRUE(module.ok()) << module.status().message();

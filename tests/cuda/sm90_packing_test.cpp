@@ -19,7 +19,7 @@ using Sm90Packing = CudaTest;
 void expect_packed(const std::string& line, int heads, uint64_t seed, bool poison = true) {
   const AttentionFwd problem = problem_of("attention_fwd " + line);
   PlanOptions options;
-  options.device = ptxsim::simulated_device();
+  options.device = test_device();
   const auto ready = plan(problem, options);
   ASSERT_TRUE(ready.ok()) << ready.status().message();
   ASSERT_TRUE(ready->kernel().starts_with("attention_fwd.sm90.")) << ready->explain();
@@ -127,7 +127,7 @@ TEST_F(Sm90Packing, blocks_that_are_computed_again_hold_several_heads) {
   auto* v = static_cast<uint16_t*>(inputs.data(2));
   for (const int64_t key : {3, 77, 139}) v[problem.v_offset(0, key, 1) + 5] = key == 77 ? 0x7f80 : 0x7fc0;
   PlanOptions options;
-  options.device = ptxsim::simulated_device();
+  options.device = test_device();
   const auto ready = plan(problem, options);
   ASSERT_TRUE(ready.ok());
   EXPECT_NE(ready->explain().find("packing    4 heads"), std::string::npos) << ready->explain();
@@ -169,6 +169,7 @@ class FaultyBackend : public ptxsim::SimulatorBackend {
 };
 
 TEST_F(Sm90Packing, faults_are_noticed) {
+  if (on_cuda_device()) GTEST_SKIP() << kSimulatorOnly;
   const AttentionFwd problem = problem_of("attention_fwd hq=8 hk=2 sq=10 sk=140 d=64 dtype=bf16 lse=1 mask=causal");
   for (const Fault fault : {Fault::none, Fault::heads_per_row, Fault::head_stride, Fault::row_stride, Fault::box}) {
     const verify::Inputs inputs = verify::Inputs::make(problem);
@@ -187,7 +188,7 @@ TEST_F(Sm90Packing, strides_beyond_the_reach_of_a_map_are_not_packed) {
   AttentionFwd problem = problem_of("attention_fwd hq=8 hk=1 sq=4 sk=16 d=64 dtype=bf16");
   problem.q_strides.head = int64_t{1} << 37;
   PlanOptions options;
-  options.device = ptxsim::simulated_device();
+  options.device = test_device();
   const auto ready = plan(problem, options);
   ASSERT_TRUE(ready.ok()) << ready.status().message();
   EXPECT_NE(ready->explain().find("packing    2 heads in"), std::string::npos) << ready->explain();

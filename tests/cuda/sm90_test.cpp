@@ -19,7 +19,7 @@ std::string line_of(int64_t sq, int64_t sk, int64_t d, const std::string& rest) 
 
 TEST_F(Sm90, every_row_of_the_table) {
   PlanOptions options;
-  options.device = ptxsim::simulated_device();
+  options.device = test_device();
   const auto ready = plan(problem_of(line_of(8, 8, 64, "")), options);
   ASSERT_TRUE(ready.ok());
   int rows = 0;
@@ -39,7 +39,7 @@ TEST_F(Sm90, every_row_of_the_table) {
 
 TEST_F(Sm90, is_what_a_plan_chooses_for_16_bits) {
   PlanOptions options;
-  options.device = ptxsim::simulated_device();
+  options.device = test_device();
   for (const char* type : {"f16", "bf16"}) {
     const auto ready = plan(problem_of(line_of(64, 64, 128, std::string("dtype=") + type)), options);
     ASSERT_TRUE(ready.ok()) << ready.status().message();
@@ -123,7 +123,7 @@ TEST_F(Sm90, values_that_a_row_does_not_see_may_be_nan) {
   for (const int64_t key : {0, 37, 139})
     v[problem.v_offset(0, key, 1) + 3] = key == 37 ? 0x7f80 : 0x7fc0;  // infinity, NaN
   PlanOptions options;
-  options.device = ptxsim::simulated_device();
+  options.device = test_device();
   const auto ready = plan(problem, options);
   ASSERT_TRUE(ready.ok());
   const Status status = verify::run_on_device(*ready, options.device, inputs);
@@ -134,7 +134,7 @@ TEST_F(Sm90, values_that_a_row_does_not_see_may_be_nan) {
 
 TEST_F(Sm90, what_it_does_not_take_it_says) {
   PlanOptions options;
-  options.device = ptxsim::simulated_device();
+  options.device = test_device();
   options.kernel = "attention_fwd.sm90.bf16.d128";
   const struct {
     const char *line, *reason;
