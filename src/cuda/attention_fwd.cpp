@@ -5,7 +5,7 @@
 #include <climits>
 #include <iterator>
 
-#include "cuda/attention_fwd_lists.hpp"
+#include "cuda/attention_fwd_mma16.hpp"
 
 namespace attend::cuda {
 namespace {
@@ -29,8 +29,7 @@ KernelRow simple_row(const DeviceFacts& facts) {
   if (image == nullptr)
     row.unavailable = "built without nvcc";
   else if (facts.major < image->major)
-    row.unavailable = facts.name + " has compute capability " + std::to_string(facts.major) + "." +
-                      std::to_string(facts.minor) + ", the kernel needs 8.0";
+    row.unavailable = needs_capability(facts, "8.0");
   row.refuse = refuse_simple;
   row.prepare = [](const KernelRow&, const AttentionFwd& problem, const PlanOptions& options) {
     return prepare_simple(options.device.context(), problem);
@@ -43,6 +42,7 @@ KernelRow simple_row(const DeviceFacts& facts) {
 std::vector<KernelRow> attention_fwd_rows(const Device& device) {
   const DeviceFacts& facts = device.context()->facts();
   std::vector<KernelRow> rows = {simple_row(facts)};
+  for (KernelRow& row : sm80_rows(facts)) rows.push_back(std::move(row));
   for (KernelRow& row : sm90_rows(facts)) rows.push_back(std::move(row));
   return rows;
 }

@@ -61,7 +61,8 @@ inline constexpr char kSimpleImage[] = "attention_fwd_simple";
 
 Result<std::shared_ptr<const plan_detail::PreparedRun>> prepare_simple(std::shared_ptr<Context> context,
                                                                        const AttentionFwd& problem);
-/// Rows of sm90.def, slowest first.
+/// Rows of sm80.def and of sm90.def, slowest first.
+std::vector<plan_detail::KernelRow> sm80_rows(const DeviceFacts& facts);
 std::vector<plan_detail::KernelRow> sm90_rows(const DeviceFacts& facts);
 
 }  // namespace attend::cuda

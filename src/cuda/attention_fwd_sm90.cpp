@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// FlashAttention-3 (kernels/attention_fwd/sm90.cuh): tensor maps, the launch, and the blocks of rows that it leaves to
-// the simple kernel.
+// FlashAttention-3 (kernels/attention_fwd/sm90.cuh): tensor maps and the launch.
 #include <algorithm>
 #include <cstring>
 #include <span>
 
-#include "cuda/attention_fwd_lists.hpp"
+#include "cuda/attention_fwd_mma16.hpp"
 #include "cuda/kernels/attention_fwd/sm90_params.hpp"
 
 namespace attend::cuda {
@@ -49,78 +48,30 @@ int32_t most_heads(const AttentionFwd& p) {
   return heads;
 }
 
-/// What a tensor map can describe: 16-byte multiples, strides that are not 0.
-std::string refuse_strides(const char* name, const Strides& s, int64_t rows, int64_t heads, int64_t sequences) {
-  const struct {
-    const char* field;
-    int64_t stride, count;
-  } fields[] = {{"row", s.row, rows}, {"head", s.head, heads}, {"batch", s.batch, sequences}};
-  for (const auto& each : fields) {
-    if (each.count <= 1) continue;
-    if (each.stride <= 0 || each.stride % 8 != 0 || each.stride >= int64_t{1} << 39)
-      return std::string(name) + "_strides." + each.field + " is " + std::to_string(each.stride) +
-             ", this row takes positive multiples of 8 below 2^39";
-  }
-  return {};
-}
-
 std::string refuse(const KernelRow& kernel_row, const AttentionFwd& p) {
   const Row& row = row_of(kernel_row);
-  const struct {
-    const char* name;
-    DType type;
-  } tensors[] = {{"q", p.q_type}, {"k", p.k_type}, {"v", p.v_type}, {"o", p.o_type}};
-  for (const auto& tensor : tensors)
-    if (tensor.type != row.type)
-      return std::string(tensor.name) + " is " + dtype_name(tensor.type) + ", this row takes " + dtype_name(row.type);
-  if (p.d > row.shape.d)
-    return "d is " + std::to_string(p.d) + ", this row takes at most " + std::to_string(row.shape.d);
-  if (p.dv > row.shape.dv)
-    return "dv is " + std::to_string(p.dv) + ", this row takes at most " + std::to_string(row.shape.dv);
-  if (!(p.effective_scale() > 0)) return "the scale is not positive";
-  constexpr int64_t kLongest = (int64_t{1} << 31) - 1024;
-  const int64_t q_rows = p.cu_q.empty() ? p.sq : p.cu_q[p.b], k_rows = p.cu_k.empty() ? p.sk : p.cu_k[p.b];
-  if (q_rows > kLongest || k_rows > kLongest) return "2^31 tokens or more";
-  const int64_t q_sequences = p.cu_q.empty() ? p.b : 1, k_sequences = p.cu_k.empty() ? p.b : 1;
-  std::string why = refuse_strides("q", p.q_strides, q_rows, p.hq, q_sequences);
-  if (why.empty()) why = refuse_strides("k", p.k_strides, k_rows, p.hk, k_sequences);
-  if (why.empty()) why = refuse_strides("v", p.v_strides, k_rows, p.hk, k_sequences);
-  if (why.empty()) why = refuse_strides("o", p.o_strides, q_rows, p.hq, q_sequences);
+  std::string why = refuse_mma16({row.type, row.shape.d, row.shape.dv}, p);
+  // What a tensor map can describe.
+  if (why.empty())
+    why = refuse_strides(
+        p, [](int64_t stride) { return stride > 0 && stride % 8 == 0 && stride < int64_t{1} << 39; },
+        "positive multiples of 8 below 2^39");
   return why;
 }
 
-class Sm90Run final : public plan_detail::PreparedRun {
+class Sm90Run final : public Mma16Run {
  public:
-  Sm90Run(std::shared_ptr<Context> context, const Row& row, KernelHandle kernel, KernelHandle simple,
-          const AttentionFwd& problem)
-      : context_(context),
-        row_(row),
-        kernel_(kernel),
-        simple_(simple),
-        problem_(problem),
-        lists_(context, problem_, {row.shape.rows, row.shape.keys, most_heads(problem), /*has_shares=*/true}) {}
-  Status upload() { return lists_.upload(); }
-
-  int threads() const override { return 0; }
-  int64_t tile_rows() const override { return row_.shape.rows; }
-  int64_t tile_keys() const override { return row_.shape.keys; }
-  /// A count, and the list of blocks to be computed again; and what aligns them.
-  size_t workspace_bytes() const override { return 4 * (1 + static_cast<size_t>(row_blocks())) + 3; }
-  std::string explain() const override {
-    return lists_.explain() + "schedule   1 producer warp, " + std::to_string(row_.shape.consumers()) +
-           " consumer warpgroups, " + std::to_string(row_.shape.stages) + " stages, " +
-           std::to_string(row_.shape.shared_bytes()) + " bytes of shared memory, exclusion: " + row_.exclusion +
-           (row_.overlap ? ", products overlap softmax\n" : "\n") + "workspace  " + std::to_string(workspace_bytes()) +
-           " bytes: blocks with values that are not finite\n";
-  }
-
-  Status run(const AttentionFwdArgs& args, std::byte* workspace) const override {
-    if (lists_.items() == 0) return {};
-    return context_->with([&](LaunchBackend& backend) { return launch(backend, args, workspace); });
-  }
+  Sm90Run(std::shared_ptr<Context> context, const Row& row, const AttentionFwd& problem)
+      : Mma16Run(std::move(context), row.image, problem,
+                 {row.shape.rows, row.shape.keys, most_heads(problem), /*has_shares=*/true}),
+        row_(row) {}
 
  private:
-  int64_t row_blocks() const { return lists_.items() * (row_.shape.rows / attention_fwd::kSimpleRows); }
+  std::string schedule() const override {
+    return "1 producer warp, " + std::to_string(row_.shape.consumers()) + " consumer warpgroups, " +
+           std::to_string(row_.shape.stages) + " stages, " + std::to_string(row_.shape.shared_bytes()) +
+           " bytes of shared memory, exclusion: " + row_.exclusion + (row_.overlap ? ", products overlap softmax" : "");
+  }
 
   struct Axes {
     const char* name;
@@ -131,9 +82,7 @@ class Sm90Run final : public plan_detail::PreparedRun {
     int32_t pack;      ///< 0: heads come one by one, and are one dimension
   };
   Result<atoms::TensorMap> map_of(LaunchBackend& backend, const Axes& axes, int32_t panel) const {
-    if (reinterpret_cast<uintptr_t>(axes.data) % 16 != 0)
-      return invalid_argument(std::string("attention_fwd: args.") + axes.name + " is not aligned to 16 bytes, which " +
-                              row_.image + " needs; a plan with kernel=attention_fwd.cuda.simple takes any address");
+    if (Status status = require_aligned(image(), axes.name, axes.data); !status.ok()) return status;
     TiledDesc desc;
     desc.type = row_.type == DType::f16 ? TensorType::f16 : TensorType::bf16;
     desc.address = reinterpret_cast<DeviceAddress>(axes.data);
@@ -160,17 +109,17 @@ class Sm90Run final : public plan_detail::PreparedRun {
     return out;
   }
 
-  Status launch(LaunchBackend& backend, const AttentionFwdArgs& args, std::byte* workspace) const {
-    const AttentionFwd& p = problem_;
+  Status launch(LaunchBackend& backend, KernelHandle kernel, const AttentionFwdArgs& args,
+                const attention_fwd::Params& common, StreamHandle stream) const override {
+    const AttentionFwd& p = problem();
     const Sm90Shape& shape = row_.shape;
-    const StreamHandle stream{reinterpret_cast<uint64_t>(args.stream)};
     const int64_t q_rows = p.cu_q.empty() ? p.sq : p.cu_q[p.b], k_rows = p.cu_k.empty() ? p.sk : p.cu_k[p.b];
     const int64_t q_sequences = p.cu_q.empty() ? p.b : 1, k_sequences = p.cu_k.empty() ? p.b : 1;
     // Without keys nothing is loaded, and there may be no memory to point to.
     const void* k = args.k != nullptr ? args.k : args.o;
     const void* v = args.v != nullptr ? args.v : args.o;
     const void* q = args.q != nullptr ? args.q : args.o;
-    const int32_t panel = attention_fwd::panel_columns(shape.d), pack = lists_.pack();
+    const int32_t panel = attention_fwd::panel_columns(shape.d), pack = lists().pack();
     const struct {
       Axes axes;
       atoms::TensorMap Sm90Params::*map;
@@ -186,43 +135,24 @@ class Sm90Run final : public plan_detail::PreparedRun {
       if (!map.ok()) return map.status();
       params.*tensor.map = *map;
     }
-    params.common = lists_.params(args);
-    workspace += -reinterpret_cast<uintptr_t>(workspace) % alignof(int32_t);
-    params.common.redo_count = reinterpret_cast<int32_t*>(workspace);
-    params.common.redo = params.common.redo_count + 1;
+    params.common = common;
     params.o_clips = p.cu_q.empty() ? 1 : 0;
-
-    if (Status status = backend.fill(reinterpret_cast<DeviceAddress>(workspace), 0, 4, stream); !status.ok())
-      return status;
     LaunchConfig config;
-    config.grid.x = static_cast<uint32_t>(lists_.shares());
+    config.grid.x = static_cast<uint32_t>(lists().shares());
     config.block.x = static_cast<uint32_t>(shape.threads());
     config.dynamic_shared_bytes = static_cast<uint32_t>(shape.shared_bytes());
     config.stream = stream;
-    if (Status status = backend.launch(kernel_, config, std::as_bytes(std::span(&params, 1))); !status.ok())
-      return status;
-    const int64_t blocks = std::min<int64_t>(row_blocks(), std::max(context_->facts().multiprocessors, 1));
-    return launch_simple(backend, simple_, params.common, blocks, stream);
+    return backend.launch(kernel, config, std::as_bytes(std::span(&params, 1)));
   }
 
-  std::shared_ptr<Context> context_;
   const Row& row_;
-  KernelHandle kernel_, simple_;
-  AttentionFwd problem_;
-  AttentionFwdLists lists_;
 };
 
 Result<std::shared_ptr<const plan_detail::PreparedRun>> prepare(const KernelRow& kernel_row,
                                                                 const AttentionFwd& problem,
                                                                 const PlanOptions& options) {
-  const Row& row = row_of(kernel_row);
-  const std::shared_ptr<Context>& context = options.device.context();
-  const Result<KernelHandle> kernel = context->kernel(*find_image(row.image)),
-                             simple = context->kernel(*find_image(kSimpleImage));
-  if (!kernel.ok()) return kernel.status();
-  if (!simple.ok()) return simple.status();
-  auto run = std::make_shared<Sm90Run>(context, row, *kernel, *simple, problem);
-  if (Status status = run->upload(); !status.ok()) return status;
+  auto run = std::make_shared<Sm90Run>(options.device.context(), row_of(kernel_row), problem);
+  if (Status status = run->prepare(); !status.ok()) return status;
   return std::shared_ptr<const plan_detail::PreparedRun>(std::move(run));
 }
 
@@ -252,8 +182,7 @@ std::vector<KernelRow> sm90_rows(const DeviceFacts& facts) {
     if (find_image(row.image) == nullptr)
       out.unavailable = "built without nvcc";
     else if (facts.major != 9)
-      out.unavailable = facts.name + " has compute capability " + std::to_string(facts.major) + "." +
-                        std::to_string(facts.minor) + ", the kernel needs 9.0";
+      out.unavailable = needs_capability(facts, "9.0");
     out.index = static_cast<int>(i);
     out.refuse = refuse;
     out.prepare = prepare;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tile of 16-bit elements in shared memory, row behind row without gaps, in chunks of 16 bytes that change places within
-// their row: eight rows of one column lie in different banks, and so do eight chunks of a row.
+// A tile of 16-bit elements in shared memory, row behind row without gaps, in chunks of 16 bytes that change places
+// within their row: eight rows of one column lie in different banks, and so do eight chunks of a row.
 #pragma once
 #include <cstdint>
 
@@ -50,8 +50,8 @@ struct LaneRow {
   }
 };
 
-/// Rows of a tensor into a tile, in the background, by all threads of the block: zeros for rows from `valid` (at least 1)
-/// on and for columns that the tensor does not have. `from` says where a row lies.
+/// Rows of a tensor into a tile, in the background, by all threads of the block: zeros for rows from `valid` (at least
+/// 1) on and for columns that the tensor does not have. `from` says where a row lies.
 template <int kColumns, int kRows, int kThreads, class From>
 __device__ inline void load_rows(uint32_t tile, const From& from, int columns, int valid) {
   using Tile = Swizzled<kColumns>;
