@@ -265,6 +265,22 @@ def draw_bars(records, title, path, plt):
     return True
 
 
+def pyplot(script):
+    """matplotlib for files, or None after saying why. May start `script` again, with the Python that has it."""
+    try:
+        import matplotlib
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+        return plt
+    except ImportError as error:
+        # Debian's matplotlib is seen by Debian's Python alone, which need not be the first in PATH.
+        debian = "/usr/bin/python3"
+        if os.path.exists(debian) and "ATTEND_PLOT_AGAIN" not in os.environ:
+            os.execve(debian, [debian, os.path.abspath(script), *sys.argv[1:]], {**os.environ, "ATTEND_PLOT_AGAIN": "1"})
+        print(f"plot: no pictures without matplotlib (Debian: python3-matplotlib): {error}", file=sys.stderr)
+        return None
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", help="JSON lines of attend bench")
@@ -285,16 +301,8 @@ def main():
     table = os.path.join(folder, name + ".md")
     with open(table, "w", encoding="utf-8") as file:
         file.write(markdown(records, title))
-    try:
-        import matplotlib
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        # Debian's matplotlib is seen by Debian's Python alone, which need not be the first in PATH.
-        debian = "/usr/bin/python3"
-        if os.path.exists(debian) and "ATTEND_PLOT_AGAIN" not in os.environ:
-            os.execve(debian, [debian, os.path.abspath(__file__), *sys.argv[1:]], {**os.environ, "ATTEND_PLOT_AGAIN": "1"})
-        print(f"plot: no pictures without matplotlib (Debian: python3-matplotlib): {error}", file=sys.stderr)
+    plt = pyplot(__file__)
+    if plt is None:
         print(table)
         return 1
     print(table)

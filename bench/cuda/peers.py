@@ -137,7 +137,7 @@ def find_peers():
     try:
         import torch
     except ImportError as error:
-        return None, {}, f"no torch in {sys.executable}: {error}"
+        return None, {}, f"no torch: {error}"
     if not torch.cuda.is_available():
         return None, {}, f"torch {torch.__version__} sees no CUDA device"
     try:
