@@ -17,7 +17,8 @@ constexpr int64_t kShownFailures = 10;
 /// Of random Problems in the simulator, which takes some microseconds for each instruction: still several tiles of
 /// every kernel in each direction.
 constexpr verify::GeneratorLimits kSimulatedLimits = {
-    .max_rows = 300, .max_batch = 3, .max_heads = 4, .max_columns = 512, .max_work = 5e6};
+    .max_rows = 300, .max_batch = 3, .max_heads = 8, .max_columns = 512, .max_work = 5e6, .served = {.share = 0.5}};
+constexpr verify::GeneratorLimits kDeviceLimits = {.served = {.share = 0.5}};
 
 struct CheckOptions {
   CommonOptions common;
@@ -30,6 +31,7 @@ struct CheckOptions {
 /// What one kernel did over all problems.
 struct Tally {
   int64_t passed = 0, failed = 0, refused = 0;
+  int64_t took() const { return passed + failed; }
   double max_ratio = 0;
   std::string worst;  ///< problem of max_ratio
 };
@@ -149,6 +151,7 @@ void print_json(const CheckOptions& options, const Checker& checker) {
   out["kernels"] = nlohmann::ordered_json::array();
   for (const auto& [kernel, tally] : checker.tallies())
     out["kernels"].push_back({{"kernel", kernel},
+                              {"problems", tally.took()},
                               {"passed", tally.passed},
                               {"failed", tally.failed},
                               {"refused", tally.refused},
@@ -159,9 +162,11 @@ void print_json(const CheckOptions& options, const Checker& checker) {
 }
 
 void print_text(const Checker& checker) {
-  fmt::print("{:<48}{:>8}{:>8}{:>9}{:>22}\n", "kernel", "passed", "failed", "refused", "largest error/bound");
+  fmt::print("{:<44}{:>9}{:>8}{:>8}{:>9}{:>22}\n", "kernel", "problems", "passed", "failed", "refused",
+             "largest error/bound");
   for (const auto& [kernel, tally] : checker.tallies())
-    fmt::print("{:<48}{:>8}{:>8}{:>9}{:>22.3f}\n", kernel, tally.passed, tally.failed, tally.refused, tally.max_ratio);
+    fmt::print("{:<44}{:>9}{:>8}{:>8}{:>9}{:>22.3f}\n", kernel, tally.took(), tally.passed, tally.failed, tally.refused,
+               tally.max_ratio);
   if (checker.refused() > 0) fmt::print("a refusal: {}\n", checker.refusal());
   fmt::print("{} passed, {} failed\n", checker.passed(), checker.failed());
 }
@@ -180,8 +185,9 @@ int check(const CheckOptions& options) {
       require_memory(problem);
       checker.check(problem, options.seed, progress);
     }
-    const verify::GeneratorLimits limits =
-        options.common.device == "sim" ? kSimulatedLimits : verify::GeneratorLimits();
+    const verify::GeneratorLimits limits = options.common.device == "sim"   ? kSimulatedLimits
+                                           : options.common.device == "cpu" ? verify::GeneratorLimits()
+                                                                            : kDeviceLimits;
     for (int64_t i = 0; i < options.random; ++i) {
       const uint64_t seed = options.seed + static_cast<uint64_t>(i);
       checker.check(verify::random_problem(seed, limits), seed, progress);

@@ -30,6 +30,11 @@ class Draw {
   Draw(uint64_t seed, const GeneratorLimits& limits) : rng_(seed), limits_(limits) {}
 
   AttentionFwd problem() {
+    served_ = limits_.served.share > 0 && chance(limits_.served.share);
+    if (served_) {
+      limits_.max_rows = limits_.served.max_rows;
+      limits_.max_work = limits_.served.max_work;
+    }
     AttentionFwd p;
     p.b = between(1, std::max<int64_t>(1, limits_.max_batch));
     if (chance(0.02)) p.b = 0;
@@ -38,6 +43,7 @@ class Draw {
     p.sk = chance(0.4) ? p.sq : size(0, limits_.max_rows);
     p.d = columns();
     p.dv = chance(0.7) ? p.d : columns();
+    if (served_ && p.d == 192 && chance(0.4)) p.dv = 128;  // as models have them
     shrink(p);
     lengths(p);
     types(p);
@@ -78,6 +84,11 @@ class Draw {
   }
   int64_t columns() {
     const int64_t most = limits_.max_columns;
+    if (served_) {
+      const int64_t kept = std::max<int64_t>(std::min<int64_t>(most, 256) / 8, 1);
+      if (chance(0.15)) return 8 * between(1, kept);
+      return 8 * std::min(kept, pick<int64_t>({64, 64, 96, 128, 128, 192, 192, 256}) / 8);
+    }
     if (chance(0.4)) return std::min(most, pick<int64_t>({32, 64, 80, 96, 128}));
     return size(1, chance(0.8) ? std::min<int64_t>(most, 130) : most);
   }
@@ -130,10 +141,10 @@ class Draw {
     return Array<int32_t>(std::vector<int32_t>(cumulative.begin(), cumulative.end()));
   }
 
-  DType type() { return pick({DType::f32, DType::f16, DType::bf16}); }
+  DType type() { return served_ ? pick({DType::f16, DType::bf16}) : pick({DType::f32, DType::f16, DType::bf16}); }
   void types(AttentionFwd& p) {
     p.q_type = p.k_type = p.v_type = p.o_type = type();
-    if (chance(0.75)) return;
+    if (served_ || chance(0.75)) return;
     p.k_type = p.v_type = type();
     if (chance(0.5)) p.o_type = type();
     if (chance(0.3)) p.v_type = type();
@@ -145,7 +156,7 @@ class Draw {
     p.k_strides = rows_of(p.cu_k.empty(), layout, p.sk, p.hk, p.d);
     p.v_strides = rows_of(p.cu_k.empty(), layout, p.sk, p.hk, p.dv);
     p.o_strides = rows_of(p.cu_q.empty(), layout, p.sq, p.hq, p.dv);
-    if (chance(0.7)) return;
+    if (served_ || chance(0.7)) return;
     // A layout for each tensor, with gaps between rows, heads and sequences.
     const int64_t queries = total(p.cu_q, p.sq), keys = total(p.cu_k, p.sk);
     p.q_strides = padded(queries, p.hq, p.d);
@@ -180,7 +191,7 @@ class Draw {
   }
 
   void score_terms(AttentionFwd& p) {
-    if (chance(0.15)) p.scale = pick({0.0, 1.0, 0.25, -0.5, 0.111, 2.0});
+    if (chance(0.15)) p.scale = served_ ? pick({1.0, 0.25, 0.111, 2.0}) : pick({0.0, 1.0, 0.25, -0.5, 0.111, 2.0});
     if (chance(0.12)) p.softcap = pick({0.5, 5.0, 30.0});
     if (chance(0.12)) {
       p.alibi = true;
@@ -270,6 +281,7 @@ class Draw {
 
   Rng rng_;
   GeneratorLimits limits_;
+  bool served_ = false;
 };
 
 /// Masks are drawn as text, so that their lists remember the recipe by which a replay makes them again.

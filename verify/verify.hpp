@@ -15,6 +15,13 @@ struct GeneratorLimits {
   int64_t max_heads = 8;      ///< query heads
   int64_t max_columns = 512;  ///< d and dv
   double max_work = 4e7;      ///< b * hq * sq * sk * (d + dv)
+  /// Problems as devices' fastest kernels take them, among the others: one type of 16 bits, rows behind one another,
+  /// columns a multiple of 8 and mostly of a size that models have, a positive scale.
+  struct Served {
+    double share = 0;  ///< of the Problems
+    int64_t max_rows = 700;
+    double max_work = 4e7;
+  } served;
 };
 
 /// A valid Problem drawn with sizes at the edges (0, 1, tile - 1, tile, tile + 1, primes), any mask row or

@@ -146,6 +146,9 @@ def run_devices(folder):
     expect({kernel["kernel"] for kernel in checked["kernels"]} == ids, f"--kernel all asks each of them: {checked}")
     expect(checked["passed"] >= 2 and checked["failed"] == 0, f"a Problem in the simulator: {checked}")
     expect(random["passed"] == 12 and random["device"] == "sim", f"random Problems in the simulator: {random}")
+    taken = {kernel["kernel"]: kernel["problems"] for kernel in random["kernels"]}
+    expect(sum(taken.values()) == 12 and sum(n for name, n in taken.items() if ".sm90." in name) >= 3,
+           f"how many each kernel took, and that those of 16 bits are among them: {taken}")
 
 
 with tempfile.TemporaryDirectory() as scratch:

@@ -36,12 +36,7 @@ std::string heads_of(int group, int key_heads = 2) {
 /// 3 has no power of two in it, 6 has one.
 int pack_of(int group) { return group == 3 ? 1 : group == 6 ? 2 : group; }
 
-class GroupsByRows : public testing::TestWithParam<int> {
- protected:
-  void SetUp() override {
-    if (find_image("attention_fwd_simple") == nullptr) GTEST_SKIP() << "built without nvcc";
-  }
-};
+class GroupsByRows : public CudaTest, public testing::WithParamInterface<int> {};
 
 TEST_P(GroupsByRows, with_masks_and_terms_in_turn) {
   const char* const masks[] = {"", "mask=causal", "mask=causal&window:40:0", "mask=window:20:9",

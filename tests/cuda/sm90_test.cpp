@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // FlashAttention-3 (kernels/attention_fwd/sm90.cuh) in the simulator.
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -130,6 +131,26 @@ TEST_F(Sm90, values_that_a_row_does_not_see_may_be_nan) {
   ASSERT_TRUE(status.ok()) << status.message();
   const Comparison comparison = compare_with_reference(problem, inputs.args(), ready->arithmetic());
   EXPECT_TRUE(comparison.first_failure.empty()) << comparison.first_failure;
+}
+
+TEST_F(Sm90, random_problems_that_devices_serve_reach_every_row) {
+  verify::GeneratorLimits limits;
+  limits.max_heads = 4;
+  limits.served.share = 1;
+  limits.served.max_rows = 200;
+  PlanOptions options;
+  options.device = test_device();
+  std::map<std::string, int> chosen;
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    const AttentionFwd problem = verify::random_problem(seed, limits);
+    const auto ready = plan(problem, options);
+    ASSERT_TRUE(ready.ok()) << ready.status().message();
+    if (problem.sq == 0 || problem.sk == 0) continue;  // heads are 0 apart, which a tensor map cannot say
+    EXPECT_TRUE(ready->kernel().starts_with("attention_fwd.sm90.")) << ready->explain();
+    ++chosen[ready->kernel()];
+  }
+  EXPECT_EQ(chosen.size(), 12u);
+  for (const auto& [kernel, count] : chosen) EXPECT_GT(count, 5) << kernel;
 }
 
 TEST_F(Sm90, what_it_does_not_take_it_says) {

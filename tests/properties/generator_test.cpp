@@ -62,6 +62,37 @@ TEST(generator, seeds_mean_the_same_everywhere) {
   EXPECT_EQ(hash, 9918578505622183021u) << "the generator changed: failures reported by seed mean other Problems now";
 }
 
+TEST(generator, draws_what_devices_serve_among_the_others) {
+  verify::GeneratorLimits limits;
+  limits.served.share = 0.5;
+  int served = 0, others = 0;
+  std::map<std::string, int> seen;
+  for (uint64_t seed = 0; seed < 1000; ++seed) {
+    const AttentionFwd p = verify::random_problem(seed, limits);
+    ASSERT_TRUE(p.check().ok()) << p.text() << "\n  " << p.check().message();
+    bool fits = p.q_type != DType::f32 && p.effective_scale() > 0 && p.d <= 256 && p.dv <= 256;
+    for (const DType type : {p.k_type, p.v_type, p.o_type}) fits = fits && type == p.q_type;
+    for (const Strides& s : {p.q_strides, p.k_strides, p.v_strides, p.o_strides})
+      for (const int64_t stride : {s.row, s.head, s.batch}) fits = fits && stride % 8 == 0;
+    ++(fits ? served : others);
+    if (!fits) continue;
+    for (const MaskTerm& term : p.mask.terms()) ++seen[mask_name(static_cast<MaskKind>(term.index()))];
+    ++seen["d " + std::to_string(p.d)];
+    seen["192 and 128"] += p.d == 192 && p.dv == 128;
+    seen["ragged"] += !p.cu_q.empty();
+    seen["group"] += p.group() > 1;
+    seen["one row"] += p.sq == 1;
+    seen["many keys"] += p.sk > 384;
+    seen["terms"] += p.softcap != 0 || p.alibi || p.bias || p.sink;
+  }
+  EXPECT_GT(served, 450);
+  EXPECT_GT(others, 400);
+  for (const MaskKind kind : mask_kinds()) EXPECT_GT(seen[mask_name(kind)], 15) << mask_name(kind);
+  for (const char* what :
+       {"d 64", "d 96", "d 128", "d 192", "d 256", "192 and 128", "ragged", "group", "one row", "many keys", "terms"})
+    EXPECT_GT(seen[what], 8) << what;
+}
+
 TEST(generator, respects_limits) {
   verify::GeneratorLimits limits;
   limits.max_rows = 20;
