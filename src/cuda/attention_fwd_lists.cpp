@@ -146,15 +146,17 @@ std::string AttentionFwdLists::explain() const {
   int64_t most_bytes = 0;
   for (const plan_detail::Section& section : sections_) most_bytes = std::max(most_bytes, section.bytes);
   char text[512];
-  std::snprintf(text, sizeof text,
-                "tiles      %d query rows x %d keys: %lld blocks of rows, %lld full tiles, %lld cut by the mask\n"
-                "packing    %s\n"
-                "order      %zu sections, the largest %.1f MiB of keys and values of %.1f MiB that may be; in each the "
-                "longest first\n"
-                "lists      %zu bytes on the device\n",
-                kernel_.rows, kernel_.keys, static_cast<long long>(items()), static_cast<long long>(list.full_tiles),
-                static_cast<long long>(list.partial_tiles), packing_.why.c_str(), sections_.size(),
-                static_cast<double>(most_bytes) / (1 << 20), static_cast<double>(section_budget_) / (1 << 20), bytes_);
+  std::snprintf(
+      text, sizeof text,
+      "tiles      %d query rows x %d keys: %lld blocks of rows, %lld full tiles, %lld cut by the mask\n"
+      "packing    %s\n"
+      "order      longest items first in each of %zu sections; the largest reads %.1f MiB of keys and values, "
+      "the budget is %.1f%s\n"
+      "lists      %zu bytes on the device\n",
+      kernel_.rows, kernel_.keys, static_cast<long long>(items()), static_cast<long long>(list.full_tiles),
+      static_cast<long long>(list.partial_tiles), packing_.why.c_str(), sections_.size(),
+      static_cast<double>(most_bytes) / (1 << 20), static_cast<double>(section_budget_) / (1 << 20),
+      shares() > 0 ? ("; " + std::to_string(shares()) + " shares").c_str() : "", bytes_);
   return "device     " + context_->facts().name + "\n" + text;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <algorithm>
 #include <attend/attention.hpp>
 #include <memory>
 #include <string>
@@ -33,8 +34,8 @@ class AttentionFwdLists {
   int64_t items() const { return static_cast<int64_t>(packing_.list.items.size()); }
   /// Heads in the rows of an item.
   int32_t pack() const { return packing_.heads; }
-  /// Blocks of threads that have items of their own.
-  int64_t shares() const { return static_cast<int64_t>(first_items_.size()) - 1; }
+  /// Blocks of threads that have items of their own; 0 where all take items in turn.
+  int64_t shares() const { return std::max<int64_t>(static_cast<int64_t>(first_items_.size()) - 1, 0); }
   size_t bytes() const { return bytes_; }
   /// Parameters of one run.
   attention_fwd::Params params(const AttentionFwdArgs& args) const;

@@ -38,6 +38,22 @@ TEST_F(CudaAttentionFwd, explain_says_what_the_device_does) {
   EXPECT_NE(ready->explain().find("device     " + options.device.name()), std::string::npos) << ready->explain();
 }
 
+TEST_F(CudaAttentionFwd, explain_says_how_items_are_ordered) {
+  PlanOptions options;
+  options.device = ptxsim::simulated_device();
+  // 16 key heads of 3.125 MiB, of which eight fit half of its cache.
+  const std::string line = "attention_fwd hq=32 hk=16 sq=6400 sk=6400 d=128 dtype=bf16 mask=causal";
+  for (const char* kernel : {"attention_fwd.sm90.bf16.d128", "attention_fwd.sm80.bf16.d128"}) {
+    options.kernel = kernel;
+    const Result<AttentionFwdPlan> ready = plan(problem_of(line), options);
+    ASSERT_TRUE(ready.ok()) << ready.status().message();
+    EXPECT_NE(ready->explain().find("in each of 2 sections; the largest reads 25.0 MiB"), std::string::npos)
+        << ready->explain();
+    EXPECT_EQ(ready->explain().find("4 shares") != std::string::npos, options.kernel.find("sm90") != std::string::npos)
+        << ready->explain();
+  }
+}
+
 TEST_F(CudaAttentionFwd, a_kernel_of_another_device_is_refused) {
   PlanOptions options;
   options.device = test_device();
