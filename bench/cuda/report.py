@@ -23,6 +23,7 @@ from plot import REQUIRED, BadLine, fields_of, margin, pyplot, seconds_text  # n
 
 ROLES = ("attend", "comparison", "peer")
 PEERS = ("cudnn", "flash2", "flash3")
+SWEEPS = ("paper", "grouped", "short")
 
 
 def read(path):
@@ -188,10 +189,10 @@ def height_of(record, simulated):
 
 
 def sweeps(records, simulated):
-    """{group: {who: {length: height}}} of the groups that have several lengths."""
+    """{group: {who: {length: height}}} of the groups whose cases differ by their length."""
     groups = {}
     for record in records:
-        if record["role"] == "comparison" or height_of(record, simulated) is None or record["group"].startswith("error"):
+        if height_of(record, simulated) is None or not record["group"].startswith(SWEEPS):
             continue
         lengths = fields_of(record.get("stands_for", record["problem"])).get("sq", "")
         if not lengths.isdigit():
