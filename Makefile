@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-long bench docs install format lint clean tool setup-%
+.PHONY: help build run test test-long bench gpu-report docs install format lint clean tool setup-%
 
 help:
 	@echo 'make build      library, tool, examples and tests, in build/ (the tool is build/attend)'
@@ -13,6 +13,7 @@ help:
 	@echo 'make test       every check that a change needs: tests, sanitizers, clang, fuzzers for seconds (half an hour on two cores)'
 	@echo 'make test-long  the tests that take long, and the fuzzers for minutes'
 	@echo 'make bench      the CPU prefill suite: JSON lines, a table and a plot in build/bench/'
+	@echo 'make gpu-report proves and measures the library on an H100 or H200: tests, benchmark beside cuDNN, tables, plots (8 minutes)'
 	@echo 'make docs       HTML of the public headers, in build/docs/'
 	@echo 'make install    into PREFIX (now $(PREFIX))'
 	@echo 'make format     clang-format, in place'
@@ -52,6 +53,10 @@ docs: setup-docs
 	@mkdir -p build/docs
 	@doxygen Doxyfile
 	@echo 'docs: build/docs/html/index.html'
+
+# Words for the script: make gpu-report REPORT='--dry-run'
+gpu-report: setup-bench
+	@scripts/gpu-report $(REPORT)
 
 install: setup-build
 	@cmake --preset release >/dev/null
