@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What families of kernels that multiply in 16 bits all must do, asked of each of them: FlashAttention-3 (sm90.cuh) and
 // FlashAttention-2 (sm80.cuh).
-#include <limits>
 #include <string>
-#include <vector>
 
-#include "base/element.hpp"
 #include "simulated.hpp"
 
 namespace attend::cuda {
