@@ -27,7 +27,7 @@ struct Options {
   std::string json_file, filter;
   double seconds = 300;
   int64_t first = 0;
-  bool list = false, quiet = false, no_peers = false;
+  bool list = false, quiet = false, no_peers = false, brief = false;
 };
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
@@ -141,7 +141,7 @@ int run(const Options& options) {
   say_what_is_here(*stage, peers, sensors);
   lines.write(header_of(*stage, peers, sensors));
 
-  Measurer measurer(*stage, peers, sensors.ok() ? &*sensors : nullptr);
+  Measurer measurer(*stage, peers, sensors.ok() ? &*sensors : nullptr, options.brief);
   cli::Progress progress("gpu", static_cast<int64_t>(cases.size()), options.quiet);
   int64_t failed = 0, skipped = 0, met = 0, missed = 0;
   const auto emit = [&](const DeviceRecord& record) {
@@ -195,6 +195,8 @@ int main(int argc, char** argv) {
   app.add_option("--filter", options.filter, "Only cases whose group or Problem contains this text");
   app.add_option("--first", options.first, "Begin with the case of this number")->check(CLI::NonNegativeNumber);
   app.add_flag("--no-peers", options.no_peers, "Without the other libraries");
+  app.add_flag("--short", options.brief,
+               "Short versions of the cases, to see that all of it works; always so with sim");
   app.add_flag("--list", options.list, "List the cases and their targets");
   app.add_flag("--quiet", options.quiet, "No progress");
   app.footer(

@@ -58,8 +58,12 @@ struct Measurer::Contender {
   double rate() const { return seconds.empty() ? 0 : flops / median(seconds); }
 };
 
-Measurer::Measurer(Stage& stage, Peers& peers, const Sensors* sensors)
-    : stage_(stage), peers_(peers), sensors_(sensors), provenance_(Provenance::of_this_process()) {
+Measurer::Measurer(Stage& stage, Peers& peers, const Sensors* sensors, bool brief)
+    : stage_(stage),
+      peers_(peers),
+      sensors_(sensors),
+      provenance_(Provenance::of_this_process()),
+      brief_(brief || stage.simulated()) {
   provenance_.machine = stage.facts().name;
 }
 
@@ -76,8 +80,8 @@ DeviceRecord Measurer::describe(int64_t index, const Case& line) const {
   record.simulated = stage_.simulated();
   record.base.suite = "cuda";
   record.base.group = line.group;
-  record.base.problem = stage_.simulated() ? shortened(line.problem) : line.problem;
-  if (stage_.simulated()) record.stands_for = line.problem;
+  record.base.problem = brief_ ? shortened(line.problem) : line.problem;
+  if (brief_) record.stands_for = line.problem;
   record.base.machine = provenance_.machine;
   record.base.commit = provenance_.commit;
   record.base.date = utc_now();
@@ -313,6 +317,8 @@ void Measurer::judge(DeviceRecord& record, const Case& line, const Contenders& a
     };
     if (stage_.simulated()) {
       missing = "nothing is timed in the simulator";
+    } else if (brief_) {
+      missing = "a short version of the case ran";
     } else if (target.kind == Target::Kind::tflops) {
       result.value = record.base.gflops * 1e-3;
     } else if (target.kind == Target::Kind::order) {

@@ -24,8 +24,8 @@ double counted_flops(const AttentionFwd& problem);
 /// among them, so that a clock that moves meets all of them alike. Medians are taken over rounds, ratios within them.
 class Measurer {
  public:
-  /// `sensors` may be null.
-  Measurer(Stage& stage, Peers& peers, const Sensors* sensors);
+  /// `sensors` may be null. `brief`: short versions of the cases, as always in the simulator; targets are not judged.
+  Measurer(Stage& stage, Peers& peers, const Sensors* sensors, bool brief);
 
   /// The record of the plan's own choice first, then those of rows for comparison and of peers. Takes about `seconds`,
   /// more where five rounds need more.
@@ -58,6 +58,7 @@ class Measurer {
   Provenance provenance_;
   std::map<DType, std::optional<Product>> products_;
   std::map<DType, std::string> product_names_, product_absent_;
+  const bool brief_;
   bool lost_ = false;
 };
 

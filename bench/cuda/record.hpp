@@ -16,7 +16,7 @@ struct DeviceRecord {
   int64_t index = 0;                          ///< of the case
   int rank = 1;                               ///< of the case
   std::string role;                           ///< `attend`; `comparison`: a row that is asked for by name; `peer`
-  std::string stands_for;                     ///< the Problem of which this one is a short version, in the simulator
+  std::string stands_for;                     ///< the Problem of which this one is a short version
   bool simulated = false;                     ///< proves that it runs; no times
   double host_s = 0;                          ///< median time to put a run into the stream
   std::map<std::string, double> ratios;       ///< of rates, over each other contender: median over rounds

@@ -102,7 +102,7 @@ TEST(bench_device, the_simulator_claims_no_time) {
   const auto stage = make_simulated_stage();
   if (!stage.ok()) GTEST_SKIP() << stage.status().message();
   Peers peers = Peers::none("the test wants none");
-  Measurer measurer(**stage, peers, nullptr);
+  Measurer measurer(**stage, peers, nullptr, false);
   const Case line = all_cases().front();
   const auto records = measurer.measure(3, line, 1);
   ASSERT_FALSE(records.empty());
@@ -126,7 +126,7 @@ TEST(bench_device, rows_for_comparison_run_beside_the_one_that_is_chosen) {
   const auto stage = make_simulated_stage();
   if (!stage.ok()) GTEST_SKIP() << stage.status().message();
   Peers peers = Peers::none("the test wants none");
-  Measurer measurer(**stage, peers, nullptr);
+  Measurer measurer(**stage, peers, nullptr, false);
   const std::vector<Case> cases = all_cases();
   const auto line =
       std::find_if(cases.begin(), cases.end(), [](const Case& each) { return each.group == "ablation d128 full"; });
