@@ -44,7 +44,7 @@ TEST_P(Families, lengths_at_the_edges_of_tiles) {
 }
 
 TEST_P(Families, every_mask) {
-  const AttentionFwd plain = problem(200, 270, 64, "b=2 hq=2 lse=1 dtype=bf16");
+  const AttentionFwd plain = problem(140, 200, 64, "b=2 hq=2 lse=1 dtype=bf16");
   for (int kind = 0; kind < static_cast<int>(std::variant_size_v<MaskTerm>) - 1; ++kind)
     for (uint64_t seed = 0; seed < 3; ++seed)
       expect_right_here(verify::with_mask(plain, static_cast<MaskKind>(kind), seed),
@@ -75,6 +75,28 @@ TEST_P(Families, groups_of_heads) {
   for (const char* heads : {"hq=8 hk=1", "hq=6 hk=2", "hq=3 hk=3"})
     for (const int64_t rows : {3, 70})  // few rows: heads of a group share a tile
       expect_right_here(problem(rows, 130, 64, std::string("dtype=f16 mask=causal lse=1 sink=1 ") + heads), 31);
+}
+
+TEST_P(Families, few_rows_hold_heads_of_a_group) {
+  const char* const masks[] = {"", "mask=causal", "mask=causal&window:40:0", "mask=dense:random:0.3:5"};
+  const char* const terms[] = {"", "alibi=1 ", "sink=1 ", "bias=bhq "};
+  uint64_t seed = 0;
+  for (const int group : {2, 6, 16}) {
+    for (const int rows : {1, 7, 17}) {
+      ++seed;
+      const AttentionFwd few = problem(
+          rows, 170, 64,
+          "lse=1 dtype=bf16 hk=2 hq=" + std::to_string(2 * group) + " " + terms[seed % 4] + masks[seed % 3 + seed / 6]);
+      PlanOptions options;
+      options.device = test_device();
+      options.kernel = kernel_of(few);
+      const auto ready = plan(few, options);
+      ASSERT_TRUE(ready.ok()) << ready.status().message();
+      const std::string says = "packing    " + std::to_string(group == 6 ? 2 : group) + " heads in the rows of an item";
+      EXPECT_NE(ready->explain().find(says), std::string::npos) << ready->explain();
+      expect_right_here(few, seed, seed % 2 == 0, 2);
+    }
+  }
 }
 
 TEST_P(Families, layouts) {
