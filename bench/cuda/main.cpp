@@ -68,7 +68,7 @@ std::string row_of(const DeviceRecord& record) {
   if (record.simulated) return text + fmt::format("simulated, error / bound {:.2g}", base.error_ratio);
   if (base.median_s <= 0) return text + fmt::format("rms error {:.2e}", record.rms_error);
   text += fmt::format("{:9.1f} us {:7.1f} TFLOP/s", base.median_s * 1e6, base.gflops * 1e-3);
-  for (const auto& [name, ratio] : record.ratios) text += fmt::format("  {:.2f} of {}", ratio, name);
+  for (const auto& [name, ratio] : record.ratios) text += fmt::format("  {:.2f} x {}", ratio, name);
   return text;
 }
 

@@ -11,7 +11,8 @@ namespace {
 
 std::map<std::string, std::string> texts_of(const json& answer, const char* field) {
   std::map<std::string, std::string> texts;
-  for (const auto& [name, text] : answer.value(field, json::object()).items())
+  const json fields = answer.value(field, json::object());
+  for (const auto& [name, text] : fields.items())
     if (text.is_string()) texts.emplace(name, text.get<std::string>());
   return texts;
 }
@@ -77,7 +78,8 @@ std::map<std::string, double> Peers::errors(const std::string& problem) {
   std::map<std::string, double> found;
   const Result<json> answer = ask({{"error", problem}});
   if (!answer.ok()) return found;
-  for (const auto& [name, value] : answer->value("rms", json::object()).items())
+  const json fields = answer->value("rms", json::object());
+  for (const auto& [name, value] : fields.items())
     if (value.is_number()) found[name] = value.get<double>();
   return found;
 }
