@@ -149,13 +149,18 @@ Status Measurer::add_kernel(const AttentionFwd& problem, const std::string& kern
   return {};
 }
 
-/// The device's rows of the same columns that a plan never chooses, as its candidates name them.
+/// The device's other rows of the same type and columns, of any family, as the plan's candidates name them.
 void Measurer::add_comparisons(const AttentionFwd& problem, Tensors& tensors, Contenders& contenders,
                                std::vector<DeviceRecord>& records) {
-  const std::string prefix = contenders.front()->name + ".";
+  // Ids are attention_fwd.<family>.<type>.d<columns>[.<what is different>].
+  const std::string chosen = contenders.front()->name;
+  const size_t family = chosen.find('.');
+  const size_t type = family == std::string::npos ? family : chosen.find('.', family + 1);
+  if (type == std::string::npos) return;
+  const std::string kind = chosen.substr(type) + ".";
   const std::vector<Candidate> candidates = contenders.front()->plan->candidates();
   for (const Candidate& candidate : candidates) {
-    if (lost_ || !candidate.kernel.starts_with(prefix)) continue;
+    if (lost_ || candidate.kernel == chosen || (candidate.kernel + ".").find(kind) == std::string::npos) continue;
     DeviceRecord record = records.front();
     record.role = "comparison";
     record.base.kernel = candidate.kernel;
@@ -322,7 +327,7 @@ void Measurer::judge(DeviceRecord& record, const Case& line, const Contenders& a
     } else if (target.kind == Target::Kind::tflops) {
       result.value = record.base.gflops * 1e-3;
     } else if (target.kind == Target::Kind::order) {
-      missing = "this device has no row for comparison";
+      missing = "no other row takes this case";
       for (const auto& other : all) {
         if (other->role != "comparison") continue;
         const double over = ratio(other->name);
