@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   CommandContext context;
   add_info_command(app, context);
   add_run_command(app, context);
+  add_merge_command(app, context);
   add_check_command(app, context);
   add_bench_command(app, context);
   add_explain_command(app, context);

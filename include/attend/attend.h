@@ -334,6 +334,40 @@ attend_status attend_attention(const void* q, const void* k, const void* v, void
                                int64_t d, double softmax_scale, int32_t causal, int64_t window_left,
                                int64_t window_right, double softcap);
 
+// ---- Partial results ----
+
+/// Attention over disjoint parts of the keys, joined to that over all of them:
+///
+///   lse = log(sum of exp(lse_i))        o = sum of exp(lse_i - lse) * o_i
+///
+/// A part without keys has lse = -infinity; its o is not read. The order of the parts and how keys are cut do not
+/// matter but for rounding (docs/merge.md); the same call gives the same bits, whatever the threads.
+typedef struct attend_merge_desc {
+  size_t struct_size;
+  int64_t b, rows, heads, cols;  ///< of o, and of each part
+  attend_dtype part_type, o_type;
+  attend_layout layout;  ///< ATTEND_BSHD, ATTEND_BHSD, or ATTEND_STRIDED: the strides below
+  int32_t threads;       ///< 0: executor->workers, or ATTEND_NUM_THREADS, or what OpenMP says
+  attend_strides part_strides, o_strides;
+  const attend_executor* executor;  ///< NULL: the OpenMP runtime of the process
+} attend_merge_desc;
+
+/// parts, parts_lse   `count` pointers each, the latter to [b][heads][rows]
+/// lse                [b][heads][rows], or NULL
+/// o and lse may be those of a part. Errors: invalid_argument naming the argument; out_of_memory.
+attend_status attend_merge(const attend_merge_desc* desc, const void* const* parts, const float* const* parts_lse,
+                           int64_t count, void* o, float* lse);
+/// Rows with different numbers of parts, b = 1: row r's parts are cu_parts[r] to cu_parts[r + 1] - 1.
+///
+/// parts      [cu_parts[rows]][heads][cols], or as the row and head strides of part_strides say
+/// parts_lse  [cu_parts[rows]][heads]
+/// cu_parts   rows + 1 numbers of that type; cu_parts_count says how many
+/// lse        [rows][heads], or NULL
+/// Outputs do not overlap inputs. Errors: as above.
+attend_status attend_merge_ragged(const attend_merge_desc* desc, const void* parts, const float* parts_lse,
+                                  const void* cu_parts, int64_t cu_parts_count, attend_index_type cu_parts_type,
+                                  void* o, float* lse);
+
 /// Natural logarithms to base 2 (FlashInfer's unit) and back, `count` values. `in` and `out` may be the same array.
 attend_status attend_lse_natural_to_base2(const float* in, float* out, size_t count);
 attend_status attend_lse_base2_to_natural(const float* in, float* out, size_t count);
@@ -385,6 +419,7 @@ ATTEND_DEFINE_INIT(attend_attention_fwd_desc)
 ATTEND_DEFINE_INIT(attend_attention_fwd_cost)
 ATTEND_DEFINE_INIT(attend_attention_fwd_args)
 ATTEND_DEFINE_INIT(attend_executor)
+ATTEND_DEFINE_INIT(attend_merge_desc)
 ATTEND_DEFINE_INIT(attend_plan_options)
 ATTEND_DEFINE_INIT(attend_plan_info)
 ATTEND_DEFINE_INIT(attend_candidate)

@@ -8,6 +8,7 @@
 #include <attend/executor.hpp>
 #include <attend/machine.hpp>
 #include <attend/mask.hpp>
+#include <attend/merge.hpp>
 #include <attend/reference.hpp>
 #include <attend/status.hpp>
 #include <attend/tensor.hpp>

@@ -3,26 +3,13 @@
 #include <memory>
 #include <span>
 
+#include "capi/executor.hpp"
 #include "capi/handles.hpp"
 #include "capi/problem.hpp"
 #include "capi/structs.hpp"
 
 namespace attend::capi {
 namespace {
-
-Status read_executor(std::string_view operation, const attend_executor* from, Executor* to) {
-  attend_executor executor = attend_executor_init();
-  ATTEND_CAPI_TRY(read_struct(operation, "options.executor", from, &executor));
-  ATTEND_CAPI_TRY(expect_zero(operation, "options.executor.reserved", executor.reserved, "reserved"));
-  if (executor.parallel == nullptr) return refuse_null(operation, "options.executor.parallel", "a function");
-  if (executor.workers < 1) {
-    return refuse(operation, "options.executor.workers", std::to_string(executor.workers), "at least 1");
-  }
-  to->parallel = executor.parallel;
-  to->self = executor.self;
-  to->workers = executor.workers;
-  return {};
-}
 
 Status read_options(std::string_view operation, const attend_plan_options* from, Executor* executor, PlanOptions* to) {
   if (from == nullptr) return {};
@@ -34,7 +21,7 @@ Status read_options(std::string_view operation, const attend_plan_options* from,
   }
   to->threads = options.threads;
   if (options.executor != nullptr) {
-    ATTEND_CAPI_TRY(read_executor(operation, options.executor, executor));
+    ATTEND_CAPI_TRY(read_executor(operation, "options.executor", options.executor, executor));
     to->executor = executor;
   }
   if (options.kernel != nullptr) to->kernel = options.kernel;

@@ -12,10 +12,6 @@
 #include "capi/structs.hpp"
 
 namespace attend::capi {
-namespace {
-
-Strides to_strides(const attend_strides& from) { return {from.batch, from.row, from.head}; }
-attend_strides from_strides(const Strides& from) { return {from.batch, from.row, from.head}; }
 
 Status read_dtype(std::string_view operation, const char* name, attend_dtype from, DType* to) {
   *to = static_cast<DType>(from);
@@ -24,14 +20,15 @@ Status read_dtype(std::string_view operation, const char* name, attend_dtype fro
 }
 
 Status read_offsets(std::string_view operation, const std::string& name, const void* data, int64_t count,
-                    attend_index_type type, int64_t b, Offsets* to) {
+                    attend_index_type type, int64_t lists, const char* lists_name, Offsets* to) {
   if (data == nullptr) {
     ATTEND_CAPI_TRY(expect_zero(operation, name + "_count", count, name + " is NULL"));
     return expect_zero(operation, name + "_type", type, name + " is NULL");
   }
   // Before the array is read: a wrong count is more likely than an array of the wrong length.
-  if (count < 1 || count - 1 != b)
-    return refuse(operation, name + "_count", std::to_string(count), std::to_string(b) + " + 1 (= b + 1)");
+  if (count < 1 || count - 1 != lists)
+    return refuse(operation, name + "_count", std::to_string(count),
+                  std::to_string(lists) + " + 1 (= " + lists_name + " + 1)");
   if (type == ATTEND_INT32) {
     Result<Array<int32_t>> array = copy_array<int32_t>(operation, name, data, count, "int32_t");
     if (!array.ok()) return array.status();
@@ -46,6 +43,10 @@ Status read_offsets(std::string_view operation, const std::string& name, const v
   }
   return refuse(operation, name + "_type", std::to_string(type), "ATTEND_INT32 (0) or ATTEND_INT64 (1)");
 }
+
+namespace {
+
+attend_strides from_strides(const Strides& from) { return {from.batch, from.row, from.head}; }
 
 /// Longest sequence. What is not a cumulative list gives some number; check() then refuses the list.
 int64_t longest(const Offsets& cu) {
@@ -126,9 +127,9 @@ Status read_problem(std::string_view operation, const attend_attention_fwd_desc&
   ATTEND_CAPI_TRY(read_dtype(operation, "desc.v_type", desc.v_type, &problem->v_type));
   ATTEND_CAPI_TRY(read_dtype(operation, "desc.o_type", desc.o_type, &problem->o_type));
   ATTEND_CAPI_TRY(
-      read_offsets(operation, "desc.cu_q", desc.cu_q, desc.cu_q_count, desc.cu_q_type, desc.b, &problem->cu_q));
+      read_offsets(operation, "desc.cu_q", desc.cu_q, desc.cu_q_count, desc.cu_q_type, desc.b, "b", &problem->cu_q));
   ATTEND_CAPI_TRY(
-      read_offsets(operation, "desc.cu_k", desc.cu_k, desc.cu_k_count, desc.cu_k_type, desc.b, &problem->cu_k));
+      read_offsets(operation, "desc.cu_k", desc.cu_k, desc.cu_k_count, desc.cu_k_type, desc.b, "b", &problem->cu_k));
   problem->sq = desc.sq == 0 ? longest(problem->cu_q) : desc.sq;
   problem->sk = desc.sk == 0 ? longest(problem->cu_k) : desc.sk;
   ATTEND_CAPI_TRY(read_layout(operation, desc, problem));

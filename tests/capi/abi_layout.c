@@ -27,6 +27,20 @@ AT(attend_mask_term, count, 48);
 AT(attend_mask_term, data2, 56);
 AT(attend_mask_term, count2, 64);
 
+SIZE(attend_merge_desc, 112);
+AT(attend_merge_desc, struct_size, 0);
+AT(attend_merge_desc, b, 8);
+AT(attend_merge_desc, rows, 16);
+AT(attend_merge_desc, heads, 24);
+AT(attend_merge_desc, cols, 32);
+AT(attend_merge_desc, part_type, 40);
+AT(attend_merge_desc, o_type, 44);
+AT(attend_merge_desc, layout, 48);
+AT(attend_merge_desc, threads, 52);
+AT(attend_merge_desc, part_strides, 56);
+AT(attend_merge_desc, o_strides, 80);
+AT(attend_merge_desc, executor, 104);
+
 SIZE(attend_attention_fwd_desc, 288);
 AT(attend_attention_fwd_desc, struct_size, 0);
 AT(attend_attention_fwd_desc, b, 8);

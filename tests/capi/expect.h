@@ -40,6 +40,7 @@ attend_attention_fwd_desc small_desc(void);
 void test_problems(void); /* problems.c */
 void test_runs(void);     /* runs.c */
 void test_devices(void);  /* devices.c */
+void test_merges(void);   /* merges.c */
 void test_errors(void);   /* errors.c */
 void test_versions(void); /* versions.c */
 

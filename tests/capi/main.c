@@ -18,6 +18,7 @@ int main(void) {
   test_problems();
   test_runs();
   test_devices();
+  test_merges();
   test_errors();
   test_versions();
   printf("%d checks, %d failures\n", checks, failures);

@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 TOOL, DATA, SIMULATOR = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3]
-COMMANDS = ["info", "run", "check", "bench", "explain", "list", "show"]
+COMMANDS = ["info", "run", "merge", "check", "bench", "explain", "list", "show"]
 failures = []
 
 
@@ -79,6 +79,12 @@ def run_failures(folder):
         (["run", "missing.safetensors"], 2, "missing.safetensors"),
         (["run", hostile], 2, "hostile"),
         (["run", data, "--layer", "99"], 2, "99"),
+        (["merge", "a.safetensors", "b.safetensors"], 2, "neither --out nor --compare"),
+        (["merge", "a.safetensors", "--out", "o.npy"], 2, "o.npy"),
+        (["merge", "a.safetensors", "missing.safetensors", "--out", "o.safetensors"], 2, "missing.safetensors"),
+        (["merge", "a.safetensors", data, "--out", "o.safetensors"], 2, "has no tensor layers.15.o"),
+        (["merge", data, "--out", "o.safetensors"], 2, "has no tensor NAME.o"),
+        (["merge", "a.safetensors", "--layout", "bhsd", "--out", "o.safetensors"], 2, "layers.15.lse is f32"),
         (["run", data, "--out", "no/such/folder/o.safetensors"], None, "no/such/folder"),
         (["show", data, "--out", "no/such/folder/o.png"], None, "no/such/folder"),
     ]
@@ -88,6 +94,19 @@ def run_failures(folder):
         right = result.returncode == code if code is not None else result.returncode in (1, 2)
         expect(right, f"attend {' '.join(words)} {wanted}", result)
         expect(names in result.stderr + result.stdout, f"attend {' '.join(words)} names {names!r}", result)
+
+
+def run_merges(folder):
+    """On the files of the examples: two parts of the keys, and all of them."""
+    words = ["merge", "b.safetensors", "a.safetensors", "--compare", "whole.safetensors", "--json"]
+    result = call(words, folder)
+    layers = json.loads(result.stdout)
+    expect(len(layers) == 1 and layers[0]["parts"] == 2, "merge names its layer", result)
+    expect(0 < layers[0]["o_distance"] < 0.05 and layers[0]["lse_distance"] < 1e-3, "parts join to the whole", result)
+    apart = json.loads(call(["merge", "a.safetensors", "--compare", "whole.safetensors", "--json"], folder).stdout)
+    expect(apart[0]["o_distance"] > 20 * layers[0]["o_distance"], "one part alone is not the whole", result)
+    again = json.loads(call(["merge", "merged.safetensors", "--compare", "merged.safetensors", "--json"], folder).stdout)
+    expect(again[0]["o_distance"] == 0 and again[0]["lse_distance"] == 0, "one part is its own merge", result)
 
 
 def run_rest(folder):
@@ -155,6 +174,7 @@ with tempfile.TemporaryDirectory() as scratch:
     os.symlink(DATA, os.path.join(scratch, "data"))
     run_examples(scratch)
     run_failures(scratch)
+    run_merges(scratch)
     run_rest(scratch)
     run_devices(scratch)
 print("FAILED:" if failures else "all of the tool's checks passed", *failures, sep="\n  ")
