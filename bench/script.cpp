@@ -31,8 +31,11 @@ Status broken(const std::string& why) { return {StatusCode::device, "bench peers
 std::string path_of(const std::string& name) {
   std::error_code error;
   for (const std::string& folder : likely_folders())
-    for (const char* place : {"/", "/../bench/", "/../share/attend/bench/"})
-      if (const std::string path = folder + place + name; std::filesystem::is_regular_file(path, error)) return path;
+    for (const char* place : {"/", "/../bench/", "/../share/attend/bench/"}) {
+      std::string path = folder;
+      path.append(place).append(name);
+      if (std::filesystem::is_regular_file(path, error)) return path;
+    }
   return {};
 }
 
