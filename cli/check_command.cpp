@@ -162,10 +162,10 @@ void print_json(const CheckOptions& options, const Checker& checker) {
 }
 
 void print_text(const Checker& checker) {
-  fmt::print("{:<44}{:>9}{:>8}{:>8}{:>9}{:>22}\n", "kernel", "problems", "passed", "failed", "refused",
+  fmt::print("{:<55}{:>9}{:>8}{:>8}{:>9}{:>22}\n", "kernel", "problems", "passed", "failed", "refused",
              "largest error/bound");
   for (const auto& [kernel, tally] : checker.tallies())
-    fmt::print("{:<44}{:>9}{:>8}{:>8}{:>9}{:>22.3f}\n", kernel, tally.took(), tally.passed, tally.failed, tally.refused,
+    fmt::print("{:<55}{:>9}{:>8}{:>8}{:>9}{:>22.3f}\n", kernel, tally.took(), tally.passed, tally.failed, tally.refused,
                tally.max_ratio);
   if (checker.refused() > 0) fmt::print("a refusal: {}\n", checker.refusal());
   fmt::print("{} passed, {} failed\n", checker.passed(), checker.failed());

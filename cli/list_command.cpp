@@ -87,7 +87,7 @@ void list_text(const std::string& what, const std::string& device) {
   };
   if (begin("kernels", "what can be asked for with --kernel, and which element types it takes"))
     for (const Kernel& kernel : kernels(device))
-      fmt::print("  {:<48}{}\n", kernel.id, kernel.types.empty() ? "none here: " + kernel.refusal : join(kernel.types));
+      fmt::print("  {:<55}{}\n", kernel.id, kernel.types.empty() ? "none here: " + kernel.refusal : join(kernel.types));
   if (begin("masks", "pairs that are kept; join several with & (docs/problem-text.md has their numbers)"))
     for (const Row& mask : kMasks) fmt::print("  {:<18}{}\n", mask.name, mask.text);
   if (begin("types", "of q, k, v and o"))

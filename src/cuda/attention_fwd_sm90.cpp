@@ -10,6 +10,7 @@
 namespace attend::cuda {
 namespace {
 
+using attention_fwd::Exclusion, attention_fwd::Loader;
 using attention_fwd::Sm90Params;
 using attention_fwd::Sm90Shape;
 using plan_detail::KernelRow;
@@ -21,19 +22,19 @@ struct Row {
   const char* element;
   DType type;
   Sm90Shape shape;
-  const char* exclusion;
+  const char* exclusion;  ///< its name
   bool overlap;
   const char* image;
 };
 
 constexpr Row kRows[] = {
-#define ATTEND_SM90(element, d, dv, rows, keys, exclusion, overlap) \
-  {#element,                                                        \
-   DType::element,                                                  \
-   {d, dv, rows, keys, kStages},                                    \
-   #exclusion,                                                      \
-   (overlap) != 0,                                                  \
-   "attention_fwd_sm90_" #element "_" #d "_" #dv "_" #rows "x" #keys "_" #exclusion "_" #overlap},
+#define ATTEND_SM90(element, d, dv, rows, keys, loader, exclusion, overlap) \
+  {#element,                                                                \
+   DType::element,                                                          \
+   {d, dv, rows, keys, kStages, Loader::loader, Exclusion::exclusion},      \
+   #exclusion,                                                              \
+   (overlap) != 0,                                                          \
+   "attention_fwd_sm90_" #element "_" #d "_" #dv "_" #rows "x" #keys "_" #loader "_" #exclusion "_" #overlap},
 #include "cuda/kernels/attention_fwd/sm90.def"
 #undef ATTEND_SM90
 };
@@ -68,8 +69,9 @@ class Sm90Run final : public Mma16Run {
 
  private:
   std::string schedule() const override {
-    return "1 producer warp, " + std::to_string(row_.shape.consumers()) + " consumer warpgroups, " +
-           std::to_string(row_.shape.stages) + " stages, " + std::to_string(row_.shape.shared_bytes()) +
+    return (row_.shape.loader == Loader::producer ? "1 producer warp, " : "no producer, ") +
+           std::to_string(row_.shape.consumers()) + " consumer warpgroups, " + std::to_string(row_.shape.stages) +
+           " stages, " + std::to_string(row_.shape.shared_bytes()) +
            " bytes of shared memory, exclusion: " + row_.exclusion + (row_.overlap ? ", products overlap softmax" : "");
   }
 
@@ -172,8 +174,11 @@ std::vector<KernelRow> sm90_rows(const DeviceFacts& facts) {
     if (first != &row) {
       if (row.shape.rows != first->shape.rows || row.shape.keys != first->shape.keys)
         out.id += "." + std::to_string(row.shape.rows) + "x" + std::to_string(row.shape.keys);
-      if (std::strcmp(row.exclusion, first->exclusion) != 0) out.id += std::string(".exclusion_") + row.exclusion;
+      // Without a producer, no exclusion is the usual.
+      const char* usual = row.shape.loader == Loader::producer ? first->exclusion : "none";
+      if (std::strcmp(row.exclusion, usual) != 0) out.id += std::string(".exclusion_") + row.exclusion;
       if (row.overlap != first->overlap) out.id += row.overlap ? ".overlap" : ".no_overlap";
+      if (row.shape.loader != first->shape.loader) out.id += ".no_specialisation";
       out.slower = "for comparison, to be asked for by name";
     }
     out.isa = "sm90";

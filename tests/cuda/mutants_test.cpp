@@ -21,14 +21,30 @@ struct Kernel {
 };
 std::ostream& operator<<(std::ostream& out, const Kernel& kernel) { return out << kernel.id; }
 
+const ptxsim::Equivalent
+    kInitFence = {"delete", "fence.mbarrier_init", "no other CTA uses the barriers; __syncthreads orders the rest"},
+    kRegisters = {"delete", "setmaxnreg.inc", "the assembler counts registers, the simulator has as many as are named"},
+    kArrivals = {"one arrival less", "ring.cuh:17", "a product is done for the four warps of its warpgroup at once"},
+    kFence = {"delete", "wgmma.fence", "nothing touches the outputs behind the fence of the scores"},
+    kGroup = {"delete", "wgmma.commit_group", "without overlap both products are waited for at once"},
+    kMeeting = {"delete", "bar.warp.sync", "the products behind it, which are aligned, gather the warp's lanes"};
+
 const Kernel kKernels[] = {
     {"sm90",
      "attention_fwd.sm90.bf16.d64",
-     "attention_fwd_sm90_bf16_64_64_128x128_issue_1",
+     "attention_fwd_sm90_bf16_64_64_128x128_producer_issue_1",
      40,
-     {{"delete", "fence.mbarrier_init", "no other CTA uses the barriers; __syncthreads orders the rest"},
-      {"delete", "setmaxnreg.inc", "the assembler counts registers, the simulator has as many as are named"},
-      {"one arrival less", "ring.cuh:17", "a product is done for the four warps of its warpgroup at once"}}},
+     {kInitFence, kRegisters, kArrivals, kFence}},
+    {"sm90_exclusion_exp",
+     "attention_fwd.sm90.bf16.d64.exclusion_exp.no_overlap",
+     "attention_fwd_sm90_bf16_64_64_128x128_producer_exp_0",
+     40,
+     {kInitFence, kRegisters, kArrivals, kFence, kGroup}},
+    {"sm90_no_specialisation",
+     "attention_fwd.sm90.bf16.d64.no_specialisation",
+     "attention_fwd_sm90_bf16_64_64_128x128_consumer_none_1",
+     40,
+     {kInitFence, kArrivals, kFence, kMeeting}},
     {"sm80", "attention_fwd.sm80.bf16.d64", "attention_fwd_sm80_bf16_64_64_128x128_4_1", 8, {}},
     {"sm80_two_stages",
      "attention_fwd.sm80.bf16.d64.128x64.stages_2",
@@ -59,7 +75,7 @@ struct Outcome {
 /// Items enough for one block to take several, tiles that are cut and whole, rows past the end.
 Outcome run(const Kernel& kernel, const ptxsim::Module& module, const ptxsim::Schedule& schedule, uint64_t budget,
             bool coverage = false) {
-  const AttentionFwd problem = problem_of("attention_fwd sq=260 sk=700 d=64 dtype=bf16 mask=causal lse=1");
+  const AttentionFwd problem = problem_of("attention_fwd hq=2 sq=260 sk=330 d=64 dtype=bf16 mask=causal lse=1");
   verify::FillOptions fill;
   fill.poison = false;
   const verify::Inputs inputs = verify::Inputs::make(problem, fill);

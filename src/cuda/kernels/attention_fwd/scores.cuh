@@ -56,15 +56,24 @@ __device__ inline void apply_mask(const Params& p, int block, const Place& at, f
   }
 }
 
-/// Makes probabilities of a tile's scores; `factor` is what earlier outputs are to be multiplied by.
+/// Rows' references follow a tile's scores; `factor` is what earlier outputs are to be multiplied by.
 template <class C>
-__device__ inline void softmax(SoftmaxRow (&rows)[2], float (&factor)[2], float (&scores)[C::kKeys / 2], float scale) {
+__device__ inline void raise(SoftmaxRow (&rows)[2], float (&factor)[2], const float (&scores)[C::kKeys / 2],
+                             float scale) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     float largest = -INFINITY;
 #pragma unroll
     for (int i = 0; i < C::kKeys / 4; ++i) largest = fmaxf(largest, scores[4 * (i / 2) + 2 * half + i % 2]);
     factor[half] = rows[half].raise(tiles::quad_max(largest) * scale);
+  }
+}
+
+/// Makes probabilities of a tile's scores, behind raise().
+template <class C>
+__device__ inline void exponentiate(SoftmaxRow (&rows)[2], float (&scores)[C::kKeys / 2], float scale) {
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
     const float base = rows[half].base();
     float sum = 0;
 #pragma unroll
@@ -75,6 +84,13 @@ __device__ inline void softmax(SoftmaxRow (&rows)[2], float (&factor)[2], float 
     }
     rows[half].sum += sum;
   }
+}
+
+/// Both.
+template <class C>
+__device__ inline void softmax(SoftmaxRow (&rows)[2], float (&factor)[2], float (&scores)[C::kKeys / 2], float scale) {
+  raise<C>(rows, factor, scores, scale);
+  exponentiate<C>(rows, scores, scale);
 }
 
 /// Rows without any tile: zeros, lse -inf or the sink.
