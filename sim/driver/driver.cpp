@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of the CUDA driver's interface that the library uses (src/cuda/host/driver.hpp), on the simulator: what runs
 // against it has taken the path of a device. Its times are those of a simulator, and mean nothing. With
-// PTXSIM_DRIVER_BREAK=<n> in the environment the n-th launch of a process fails, and all calls after it.
+// PTXSIM_DRIVER_BREAK=<n> in the environment the n-th launch of a process fails, and all calls after it; with
+// PTXSIM_DRIVER_HANG=<n> no event is reached after it.
 #include "cuda/host/driver.hpp"
 
 #include <chrono>
@@ -47,10 +48,14 @@ struct State {
   std::unique_ptr<Graph> recording;
   driver::Stream recorded_stream = nullptr;
   Address next_hollow = kHollowBegin;
-  long launches_left = [] {
-    const char* const wanted = std::getenv("PTXSIM_DRIVER_BREAK");
-    return wanted == nullptr ? -1 : std::atol(wanted);
-  }();
+  long launches = 0;
+  const long breaks_at = number("PTXSIM_DRIVER_BREAK"), hangs_at = number("PTXSIM_DRIVER_HANG");
+
+  static long number(const char* variable) {
+    const char* const text = std::getenv(variable);
+    return text == nullptr ? 0 : std::atol(text);
+  }
+  bool hangs() const { return hangs_at > 0 && launches >= hangs_at; }
 
   Code code_of(const Status& status) {
     if (status.ok()) return driver::kSuccess;
@@ -190,7 +195,7 @@ ATTEND_EXPORT cuLaunchKernelEx(const driver::LaunchConfig* from, driver::Functio
   if (params == nullptr) return kInvalid;
   const std::vector<std::byte> kept(params, params + bytes);
   return with([&](State& s) {
-    if (s.launches_left > 0 && --s.launches_left == 0) return s.broken = kLaunchFailed;
+    if (++s.launches == s.breaks_at) return s.broken = kLaunchFailed;
     return put(s, from->stream, [&s, config, function, kept] {
       return s.code_of(s.backend.launch({reinterpret_cast<uint64_t>(function)}, config, kept));
     });
@@ -299,7 +304,7 @@ ATTEND_EXPORT cuEventRecord(driver::Event event, driver::Stream stream) {
   });
 }
 ATTEND_EXPORT cuEventQuery(driver::Event) {
-  return with([](State&) { return driver::kSuccess; });
+  return with([](State& s) { return s.hangs() ? driver::kNotReady : driver::kSuccess; });
 }
 ATTEND_EXPORT cuEventElapsedTime(float* milliseconds, driver::Event begin, driver::Event end) {
   const std::chrono::duration<float, std::milli> passed =

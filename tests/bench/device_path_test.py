@@ -63,8 +63,15 @@ if "built without nvcc" in run([os.path.join(build, "attend"), "list", "kernels"
     sys.exit(NOTHING_TO_TEST)
 
 if "--long" in sys.argv:
+    # A kernel that does not end: after half a minute the process gives the case up.
+    path = os.path.join(folder, "hanging.jsonl")
+    result = run([tool, "--short", "--quiet", "--seconds", "60", "--filter", "error", "--json", path, "--no-peers"], PTXSIM_DRIVER_HANG="3")
+    hanging = records_of(path)[1]
+    expect(result.returncode == 3 and hanging[-1]["state"] == "failed" and "not finished" in hanging[-1]["reason"],
+           f"a hanging device: exit code {result.returncode}, {[record['state'] for record in hanging]}", result)
+
     output = os.path.join(folder, "report")
-    result = run([script, "--short", "--build-dir", build, "--output", output, "--minutes", "60"])
+    result = run([script, "--short", "--build-dir", build, "--output", output, "--minutes", "15"])
     expect(result.returncode == 0, f"gpu-report: exit code {result.returncode}", result)
     headers, records = records_of(os.path.join(output, "records.jsonl"))
     check_records(records)
