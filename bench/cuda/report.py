@@ -68,12 +68,14 @@ def head_lines(header, records, simulated):
     if simulated:
         lines += ["**Simulated.** Every case ran, shortened, in the PTX simulator and was compared with fp64. Nothing was timed: this "
                   "proves that the report can be made, and says nothing about speed.", ""]
+    elif any("stands_for" in record for record in records):
+        lines += ["**A trial.** Short versions of the cases ran (--short), to see that all of it works; their times say nothing about speed.", ""]
     lines.append(f"- commit: {', '.join(sorted({record['commit'] for record in records}))}")
     dates = sorted(record["date"] for record in records)
     lines.append(f"- measured: {dates[0]} to {dates[-1]}")
     if header.get("driver") or header.get("cuda"):
-        lines.append(f"- driver {header.get('driver') or 'not known'}, CUDA {header.get('cuda')}; at most {header.get('max_sm_mhz') or 0:.0f} MHz, "
-                     f"{header.get('power_limit_w') or 0:.0f} W")
+        limits = f"; at most {header['max_sm_mhz']:.0f} MHz, {header['power_limit_w']:.0f} W" if header.get("max_sm_mhz") else ""
+        lines.append(f"- driver {header.get('driver') or 'not known'}, CUDA {header.get('cuda')}{limits}")
     if header.get("sensors_absent"):
         lines.append(f"- clocks, power and temperature: not known ({header['sensors_absent']})")
     for name, text in header.get("peers", {}).items():
@@ -100,9 +102,9 @@ def target_lines(records):
     judged = [(record, bar) for record in records for bar in record["bars"]]
     missed = sum(1 for _, bar in judged if not bar["met"])
     open_ones = [(record, text) for record in records for text in record.get("bars_not_judged", [])]
-    lines = ["", "## Targets", "", f"{len(judged) - missed} met, {missed} missed, {len(open_ones)} not judged.", ""]
+    lines = ["", "## Targets", "", f"{len(judged) - missed} met, {missed} missed, {len(open_ones)} not judged."]
     if judged:
-        lines += ["| case | Problem | target | found | |", "|---|---|---|---|---|"]
+        lines += ["", "| case | Problem | target | found | |", "|---|---|---|---|---|"]
         for record, bar in sorted(judged, key=lambda each: each[1]["met"]):
             lines.append(f"| {record['group']} | `{name_of(record)}` | {bar['bar']} | {bar['value'] or 0:.3g} | "
                          f"{'met' if bar['met'] else '**missed**'} |")
