@@ -102,9 +102,8 @@ BitsOf<D> convert_one(ValueOf<S> x, const Conversion& how) {
       if (!how.sat) return to_half<D>(x, how);
       return to_half<D>(saturate(static_cast<double>(x)), how);
     } else {
-      // In the host's rounding mode, which is the instruction's. Compilers convert unsigned integers by subtracting a
-      // power of two, which towards -inf gives zero a sign: it has none.
-      D result = !Scalar<S>::kReal && x == V{0} ? D{0} : canonical(static_cast<D>(x));
+      // In the host's rounding mode, which is the instruction's.
+      D result = canonical(static_cast<D>(x));
       if (std::is_same_v<D, float> && how.ftz) result = flush(result);
       return how.sat ? saturate(result) : result;
     }
