@@ -1,26 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// Barriers: of bytes and arrivals in shared memory (mbarrier), of threads by number, and the split of registers.
+// Barriers: of bytes and arrivals in shared memory (mbarrier), of threads by number, and the split of registers. The last
+// two are not in cuda::ptx.
 #pragma once
-#include <cstdint>
+#include <cuda/ptx>
 
 #include "cuda/atoms/address.cuh"
 
 namespace attend::cuda::atoms {
 
-__device__ inline void mbarrier_init(uint64_t& barrier, uint32_t arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(&barrier)), "r"(arrivals) : "memory");
-}
+namespace ptx = ::cuda::ptx;
+
+__device__ inline void mbarrier_init(uint64_t& barrier, uint32_t arrivals) { ptx::mbarrier_init(&barrier, arrivals); }
 /// Behind the inits, before another thread or a copy uses the barriers.
-__device__ inline void mbarrier_init_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
-__device__ inline void mbarrier_arrive(uint64_t& barrier) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(&barrier)) : "memory");
-}
+__device__ inline void mbarrier_init_fence() { ptx::fence_mbarrier_init(ptx::sem_release, ptx::scope_cluster); }
+__device__ inline void mbarrier_arrive(uint64_t& barrier) { (void)ptx::mbarrier_arrive(&barrier); }
 /// Arrives, and has the phase wait for so many bytes of copies.
 __device__ inline void mbarrier_expect(uint64_t& barrier, uint32_t bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(&barrier)), "r"(bytes)
-               : "memory");
+  (void)ptx::mbarrier_arrive_expect_tx(ptx::sem_release, ptx::scope_cta, ptx::space_shared, &barrier, bytes);
 }
-/// Until the phase of that parity is complete.
+/// Until the phase of that parity is complete. The loop is inside: around cuda::ptx's try_wait it makes the rows of 192
+/// columns spill.
 __device__ inline void mbarrier_wait(uint64_t& barrier, uint32_t parity) {
   asm volatile(
       "{\n.reg .pred done;\nagain:\nmbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra again;\n}" ::"r"(
