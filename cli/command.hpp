@@ -86,5 +86,6 @@ void add_list_command(CLI::App& app, CommandContext& context);
 void add_merge_command(CLI::App& app, CommandContext& context);
 void add_run_command(CLI::App& app, CommandContext& context);
 void add_show_command(CLI::App& app, CommandContext& context);
+void add_trace_command(CLI::App& app, CommandContext& context);
 
 }  // namespace attend::cli

@@ -19,5 +19,6 @@ int main(int argc, char** argv) {
   add_explain_command(app, context);
   add_list_command(app, context);
   add_show_command(app, context);
+  add_trace_command(app, context);
   return run_app(app, argc, argv, context);
 }

@@ -4,12 +4,19 @@
 #include <utility>
 
 #include "cuda/context.hpp"
-#include "sim/launch/simulator_backend.hpp"
 
 namespace ptxsim {
 
 attend::Device simulated_device(const Schedule& schedule, Checks checks, int multiprocessors) {
   return attend::cuda::make_device(std::make_unique<SimulatorBackend>(schedule, std::move(checks), multiprocessors));
+}
+
+attend::Device traced_device(const Schedule& schedule, const TraceOptions& trace, int multiprocessors,
+                             OnLaunch on_launch) {
+  auto backend = std::make_unique<SimulatorBackend>(schedule, Checks(), multiprocessors);
+  backend->device().set_trace(trace);
+  backend->set_on_launch(std::move(on_launch));
+  return attend::cuda::make_device(std::move(backend));
 }
 
 Schedule drawn_schedule(uint64_t seed) {

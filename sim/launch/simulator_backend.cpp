@@ -157,11 +157,13 @@ Status SimulatorBackend::run_waiting() {
   for (size_t begin = 0; begin < all.size();) {
     std::vector<LaunchRequest> chain;
     size_t end = begin;
-    while (end < all.size() && all[end].stream == all[begin].stream) chain.push_back(all[end++].request);
+    do chain.push_back(all[end++].request);
+    while (end < all.size() && all[end].stream == all[begin].stream && all[end].request.options.programmatic);
     begin = end;
     Result<RunReport> report = device_.launch_chain(chain);
     if (!report.ok()) return report.status();
     reports_.push_back(std::move(report).value());
+    if (on_launch_) on_launch_({chain[0].entry, *chain[0].module, chain[0].options, reports_.back()});
     if (!reports_.back().clean()) return Status(StatusCode::device, reports_.back().text());
   }
   return {};

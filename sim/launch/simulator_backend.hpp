@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <functional>
 #include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "cuda/host/launch_backend.hpp"
 #include "sim/ptxsim.hpp"
 
 namespace ptxsim {
+
+/// A launch that has run, with those behind it that could overlap with it (LaunchOptions::programmatic).
+struct SimulatedLaunch {
+  std::string kernel;
+  const Module& module;
+  LaunchOptions options;
+  const RunReport& report;
+};
+using OnLaunch = std::function<void(const SimulatedLaunch&)>;
 
 /// A simulated device for host code. Launches wait until something asks for their result (a copy, a fill, a free,
 /// synchronize), so that a programmatic one can overlap with the one in front of it on its stream. A report that is not
@@ -39,7 +51,9 @@ class SimulatorBackend : public attend::cuda::LaunchBackend {
   attend::cuda::ModuleHandle add(Module module);
   /// LaunchOptions::instruction_budget of the launches to come; 0: its default.
   void set_instruction_budget(uint64_t warp_instructions) { instruction_budget_ = warp_instructions; }
-  /// Of each chain of launches that has run, for tests.
+  /// Is told of each launch when it has run.
+  void set_on_launch(OnLaunch on_launch) { on_launch_ = std::move(on_launch); }
+  /// Of each launch that has run, for tests; of one report with those behind it that could overlap with it.
   const std::vector<RunReport>& reports() const { return reports_; }
   Device& device() { return device_; }
 
@@ -63,6 +77,7 @@ class SimulatorBackend : public attend::cuda::LaunchBackend {
   std::map<attend::cuda::DeviceAddress, size_t> blocks_;
   std::vector<Waiting> waiting_;
   std::vector<RunReport> reports_;
+  OnLaunch on_launch_;
   uint64_t next_id_ = 1, instruction_budget_ = 0;
 };
 

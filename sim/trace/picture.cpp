@@ -36,7 +36,7 @@ uint64_t round_step(double least) {
 
 class Painter {
  public:
-  Painter(const Trace& trace, const TimelinePicture& options) : rows_(timeline_rows(trace)) {
+  Painter(const Trace& trace, const TimelinePicture& options) : rows_(timeline_rows(trace, options.one_row_each)) {
     uint64_t end = 1;
     for (const Trace::Span& span : trace.spans) end = std::max(end, span.end);
     first_ = std::min(options.first, end - 1);

@@ -30,7 +30,7 @@ struct Track {
 
 }  // namespace
 
-std::vector<TimelineRow> timeline_rows(const Trace& trace) {
+std::vector<TimelineRow> timeline_rows(const Trace& trace, bool one_row_each) {
   std::map<Track, std::vector<const Trace::Span*>> tracks;
   for (const Trace::Span& span : trace.spans) tracks[{span.cta, span.warp < 0, span.track}].push_back(&span);
   std::vector<TimelineRow> rows;
@@ -38,8 +38,9 @@ std::vector<TimelineRow> timeline_rows(const Trace& trace) {
     std::stable_sort(spans.begin(), spans.end(), [](const auto* a, const auto* b) { return a->begin < b->begin; });
     std::vector<TimelineRow> lanes;
     for (const Trace::Span* span : spans) {
-      auto lane = std::find_if(lanes.begin(), lanes.end(),
-                               [&](const TimelineRow& row) { return row.spans.back()->end <= span->begin; });
+      auto lane = std::find_if(lanes.begin(), lanes.end(), [&](const TimelineRow& row) {
+        return one_row_each || row.spans.back()->end <= span->begin;
+      });
       if (lane == lanes.end()) lane = lanes.insert(lanes.end(), {track.cta, track.name, {}});
       lane->spans.push_back(span);
     }

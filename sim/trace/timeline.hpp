@@ -12,10 +12,10 @@ namespace ptxsim {
 struct TimelineRow {
   uint32_t cta = 0;
   std::string name;
-  std::vector<const Trace::Span*> spans;  ///< by begin; none overlaps the one before it
+  std::vector<const Trace::Span*> spans;  ///< by begin; none overlaps the one before it, unless each track has one row
 };
-/// Warps first, then what is in flight; operations of one track that overlap get rows of their own.
-std::vector<TimelineRow> timeline_rows(const Trace& trace);
+/// Warps first, then what is in flight; operations of one track that overlap get rows of their own, or all one row.
+std::vector<TimelineRow> timeline_rows(const Trace& trace, bool one_row_each = false);
 
 /// The Trace Event Format: a process per CTA, a thread per row, one microsecond per scheduler step.
 std::string chrome_trace(const Trace& trace, const std::string& kernel);
@@ -40,6 +40,7 @@ struct TimelinePicture {
   std::string title;
   int width = 1600;
   uint64_t first = 0, last = UINT64_MAX;  ///< scheduler steps that are shown
+  bool one_row_each = false;              ///< whatever overlaps in a track is drawn as one bar
 };
 /// One row of bars per warp and per track, coloured by class, over an axis in scheduler steps, with a legend.
 Drawing draw_timeline(const Trace& trace, const TimelinePicture& options);

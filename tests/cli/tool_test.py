@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 TOOL, DATA, SIMULATOR = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3]
-COMMANDS = ["info", "run", "merge", "check", "bench", "explain", "list", "show"]
+COMMANDS = ["info", "run", "merge", "check", "bench", "explain", "list", "show"] + (["trace"] if SIMULATOR == "yes" else [])
 failures = []
 
 
@@ -170,6 +170,29 @@ def run_devices(folder):
            f"how many each kernel took, and that those of 16 bits are among them: {taken}")
 
 
+def run_trace(folder):
+    problem, picture = "attention_fwd sq=128 sk=200 d=64 dtype=bf16", os.path.join(folder, "picture.svg")
+    words = ["trace", problem, "--device", "sim", "--output", picture, "--count", "--json"]
+    result = call(words, folder)
+    if SIMULATOR != "yes":
+        expect(result.returncode == 2, "trace exits 2 without the simulator or its kernels", result)
+        return
+    expect(result.returncode == 0, "trace draws and counts", result)
+    counts = json.loads(result.stdout)
+    expect(counts["multiply_adds"] == 2 * 2 * 128 * 128 * 64, f"two tiles, two products each: {counts['multiply_adds']}")
+    # 128 x 128 scores of a tile, one for each of 32 lanes.
+    expect(counts["opcodes"]["ex2.approx.ftz.f32"] >= 2 * 128 * 128 // 32, f"an exponential for each score: {counts['opcodes']}")
+    with open(picture) as file:
+        drawn = file.read()
+    expect(drawn.startswith("<svg") and drawn.endswith("</svg>\n") and "wgmma of warpgroup 2" in drawn, "the picture has rows for products")
+    expect(call(words, folder).stdout == result.stdout, "the same seed gives the same run")
+    for more, reason in [(["--output", "x.svg"], "--device is cpu"), (["--device", "sim", "--output", "x.png"], ".svg or .json"),
+                         (["--device", "sim"], "--count"), (["--device", "sim", "--count", "--block", "7"], "--block is 7")]:
+        refused = call(["trace", problem, *more], folder)
+        expect(refused.returncode == 2 and reason in refused.stderr, f"trace {' '.join(more)} says {reason}", refused)
+    expect(not os.path.exists(os.path.join(folder, "x.svg")), "a refused trace writes nothing")
+
+
 with tempfile.TemporaryDirectory() as scratch:
     os.symlink(DATA, os.path.join(scratch, "data"))
     run_examples(scratch)
@@ -177,5 +200,6 @@ with tempfile.TemporaryDirectory() as scratch:
     run_merges(scratch)
     run_rest(scratch)
     run_devices(scratch)
+    run_trace(scratch)
 print("FAILED:" if failures else "all of the tool's checks passed", *failures, sep="\n  ")
 sys.exit(1 if failures else 0)

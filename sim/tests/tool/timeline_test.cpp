@@ -39,6 +39,10 @@ TEST(timeline, rows_are_warps_by_number_then_what_is_in_flight_without_overlap) 
   EXPECT_EQ(rows[2].spans.size(), 2U);
   for (const TimelineRow& row : rows)
     for (size_t i = 1; i < row.spans.size(); ++i) EXPECT_LE(row.spans[i - 1]->end, row.spans[i]->begin);
+  const std::vector<TimelineRow> merged = timeline_rows(trace, /*one_row_each=*/true);
+  ASSERT_EQ(merged.size(), 3U);
+  EXPECT_EQ(merged[2].name, "bulk copies");
+  EXPECT_EQ(merged[2].spans.size(), 3U);
 }
 
 TEST(timeline, chrome_trace_has_every_bar_and_names_every_row) {
