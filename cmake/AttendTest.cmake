@@ -45,6 +45,7 @@ function(attend_test name)
   if("device" IN_LIST arg_LABELS)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/device_tests)
     add_dependencies(device_tests ${name})
+    set_property(GLOBAL APPEND PROPERTY ATTEND_DEVICE_TESTS ${name})
   endif()
 endfunction()
 
