@@ -42,6 +42,10 @@ def records_of(path):
     return [line for line in read if line.get("header")], [line for line in read if not line.get("header")]
 
 
+def asked_of_nobody(problem):
+    return any(words in problem for words in ("mask=window", "documents", "layout=thd"))
+
+
 def check_records(records):
     for record in records:
         expect(record["state"] == "timed", f"case {record['case']}: {record['state']}: {record.get('reason')}")
@@ -53,7 +57,7 @@ def check_records(records):
         expect(abs(record["tflops"] * 1e12 * record["median_s"] / record["flops"] - 1) < 1e-3, f"case {record['case']}: rate and time belong together")
         expect(record["peak_gbps"] > 0, f"case {record['case']} has a copy beside it")
         if record["role"] == "attend":
-            expect(("cudnn" in record["ratios"]) == (HAS_PEERS and "window" not in record["problem"]), f"case {record['case']}: {record['ratios']}")
+            expect(("cudnn" in record["ratios"]) == (HAS_PEERS and not asked_of_nobody(record["problem"])), f"case {record['case']}: {record['ratios']}")
             expect(all("short version" in reason for reason in record.get("bars_not_judged", [])), "targets of short cases are not judged")
 
 
