@@ -24,8 +24,8 @@ struct Sequence {
   int32_t q_row, q_index, k_row, k_index;
 };
 
-/// A block of query rows of a sequence, and the tiles of keys that it visits: of one head, or of 2^pack_shift heads that
-/// follow one another, packed row by row.
+/// A block of query rows of a sequence, and the tiles of keys that it visits: of one head, or of 2^pack_shift heads
+/// that follow one another, packed row by row.
 struct Item {
   int32_t sequence, head, first_row, rows;
   int32_t first_tile, tiles;
