@@ -257,7 +257,7 @@ TEST(Capi, intersections_keep_order_and_meaning) {
 // Text, to C, described, made again from the description: nothing gets lost, and the bits are those of the C++ API.
 TEST(Capi, random_problems_survive_the_way_through_descriptors) {
   const verify::GeneratorLimits limits{
-      .max_rows = 150, .max_batch = 3, .max_heads = 4, .max_columns = 160, .max_work = 2e6, .served = false};
+      .max_rows = 150, .max_batch = 3, .max_heads = 4, .max_columns = 160, .max_work = 2e6, .served = {}};
   for (uint64_t seed = 0; seed < 250; ++seed) {
     const AttentionFwd problem = verify::random_problem(seed, limits);
     SCOPED_TRACE("seed " + std::to_string(seed) + ": " + problem.text());
