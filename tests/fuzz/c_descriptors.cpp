@@ -85,6 +85,7 @@ attend_attention_fwd_plan* make_plan(Bytes& in, Memory& memory, const attend_att
   options.threads = std::min(options.threads, 64);
   const char* const kernels[] = {nullptr, "", "attention_fwd.emu.f32", "attention_fwd.avx2.f32", "nonsense"};
   options.kernel = kernels[in.byte() % std::size(kernels)];
+  options.device = nullptr;  // handles come from the library alone
   attend_executor executor;
   in.take(&executor, sizeof executor);
   if (in.byte() % 2 == 0) executor = attend_executor_init();
