@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
 namespace attend {
 
@@ -46,9 +47,8 @@ class KvPages {
 
   /// Error: invalid_argument naming the option; out_of_memory.
   static Result<KvPages> create(const Options& options);
-  KvPages(KvPages&&) noexcept;
-  KvPages& operator=(KvPages&&) noexcept;
-  ~KvPages();
+  KvPages(KvPages&&) noexcept = default;
+  KvPages& operator=(KvPages&&) noexcept = default;
 
   /// Finds the longest cached prefix of `tokens` in whole pages. Who needs the output of the last token asks without
   /// it, since what is found is not computed again.
@@ -74,8 +74,8 @@ class KvPages {
 
  private:
   struct State;
-  explicit KvPages(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit KvPages(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  std::shared_ptr<State> state_;  // one owner; shared, so that State may stay unknown here
 };
 
 }  // namespace attend

@@ -66,18 +66,13 @@ Result<KvPages> KvPages::create(const Options& options) {
     return invalid_argument("kv_pages: options.page_size is " + std::to_string(options.page_size) +
                             ", expected 1 to 2147483647");
   try {
-    return KvPages(std::make_unique<State>(options));
+    return KvPages(std::make_shared<State>(options));
   } catch (const std::bad_alloc&) {
   } catch (const std::length_error&) {
   }
   return Status(StatusCode::out_of_memory, "kv_pages: no memory for the lists of " + std::to_string(options.pages) +
                                                " pages of " + std::to_string(options.page_size) + " tokens");
 }
-
-KvPages::KvPages(std::unique_ptr<State> state) : state_(std::move(state)) {}
-KvPages::KvPages(KvPages&&) noexcept = default;
-KvPages& KvPages::operator=(KvPages&&) noexcept = default;
-KvPages::~KvPages() = default;
 
 Result<KvPages::Begun> KvPages::begin(std::span<const int32_t> tokens) {
   State& s = *state_;
