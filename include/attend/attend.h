@@ -372,6 +372,56 @@ attend_status attend_merge_ragged(const attend_merge_desc* desc, const void* par
 attend_status attend_lse_natural_to_base2(const float* in, float* out, size_t count);
 attend_status attend_lse_base2_to_natural(const float* in, float* out, size_t count);
 
+// ---- Pages of a KV cache ----
+
+/// Which page of a cache holds which tokens of which sequence: reference counts, copy-on-write, prefixes found again by
+/// their tokens, eviction of what was used least recently (docs/caches.md). Pages are numbers; their K and V are the
+/// caller's memory. Not for several threads at once.
+typedef struct attend_kv_pages attend_kv_pages;
+
+/// Errors of all calls below: invalid_argument naming the argument; out_of_memory.
+/// pages           1 to 2^31 - 1
+/// page_size       tokens of a page, at least 1
+/// share_prefixes  1: full pages are found again by their tokens and those before them; 0: never
+attend_status attend_kv_pages_create(int64_t pages, int64_t page_size, int32_t share_prefixes, attend_kv_pages** made);
+/// NULL is accepted.
+void attend_kv_pages_destroy(attend_kv_pages* pages);
+
+/// A new sequence. It begins with the longest prefix of the tokens that is cached in whole pages; *cached says how many
+/// tokens these are. Their K and V are there.
+attend_status attend_kv_pages_begin(attend_kv_pages* pages, const int32_t* tokens, int64_t count, int64_t* sequence,
+                                    int64_t* cached);
+
+/// Before anything is written behind them, K and V of the first `tokens` tokens of page `from` go to page `to`.
+typedef struct attend_kv_copy {
+  size_t struct_size;
+  int32_t from, to;
+  int64_t tokens;  ///< 0: nothing is to be copied
+} attend_kv_copy;
+/// Room for more tokens at the end; all or nothing. Fills *copy, struct_size set by the caller.
+attend_status attend_kv_pages_append(attend_kv_pages* pages, int64_t sequence, const int32_t* tokens, int64_t count,
+                                     attend_kv_copy* copy);
+/// Another sequence of the same tokens in the same pages.
+attend_status attend_kv_pages_fork(attend_kv_pages* pages, int64_t sequence, int64_t* forked);
+/// Forgets the tokens from `length` on.
+attend_status attend_kv_pages_truncate(attend_kv_pages* pages, int64_t sequence, int64_t length);
+/// The sequence is no more; its full pages stay cached until their room is needed.
+attend_status attend_kv_pages_end(attend_kv_pages* pages, int64_t sequence);
+/// The sequence's pages in order, valid until the next call that changes it; each of the three may be NULL.
+attend_status attend_kv_pages_lookup(const attend_kv_pages* pages, int64_t sequence, const int32_t** list,
+                                     int64_t* count, int64_t* length);
+
+typedef struct attend_kv_pages_info {
+  size_t struct_size;
+  int64_t pages, page_size;
+  int64_t free, used, cached;  ///< hold nothing; of sequences; of none, kept until their room is needed
+  int64_t sequences;
+  int64_t asked_tokens, found_tokens;  ///< of all begins: given, and found in the cache
+  int64_t evicted, copied;             ///< pages, since the creation
+} attend_kv_pages_info;
+/// Fills *info, struct_size set by the caller.
+attend_status attend_kv_pages_query(const attend_kv_pages* pages, attend_kv_pages_info* info);
+
 // ---- The machine ----
 
 /// What this process can use of the machine, found at creation. Immutable.
@@ -420,6 +470,8 @@ ATTEND_DEFINE_INIT(attend_attention_fwd_cost)
 ATTEND_DEFINE_INIT(attend_attention_fwd_args)
 ATTEND_DEFINE_INIT(attend_executor)
 ATTEND_DEFINE_INIT(attend_merge_desc)
+ATTEND_DEFINE_INIT(attend_kv_copy)
+ATTEND_DEFINE_INIT(attend_kv_pages_info)
 ATTEND_DEFINE_INIT(attend_plan_options)
 ATTEND_DEFINE_INIT(attend_plan_info)
 ATTEND_DEFINE_INIT(attend_candidate)

@@ -6,6 +6,7 @@
 #include <attend/device.hpp>
 #include <attend/dtype.hpp>
 #include <attend/executor.hpp>
+#include <attend/kv_pages.hpp>
 #include <attend/machine.hpp>
 #include <attend/mask.hpp>
 #include <attend/merge.hpp>

@@ -41,6 +41,25 @@ AT(attend_merge_desc, part_strides, 56);
 AT(attend_merge_desc, o_strides, 80);
 AT(attend_merge_desc, executor, 104);
 
+SIZE(attend_kv_copy, 24);
+AT(attend_kv_copy, struct_size, 0);
+AT(attend_kv_copy, from, 8);
+AT(attend_kv_copy, to, 12);
+AT(attend_kv_copy, tokens, 16);
+
+SIZE(attend_kv_pages_info, 88);
+AT(attend_kv_pages_info, struct_size, 0);
+AT(attend_kv_pages_info, pages, 8);
+AT(attend_kv_pages_info, page_size, 16);
+AT(attend_kv_pages_info, free, 24);
+AT(attend_kv_pages_info, used, 32);
+AT(attend_kv_pages_info, cached, 40);
+AT(attend_kv_pages_info, sequences, 48);
+AT(attend_kv_pages_info, asked_tokens, 56);
+AT(attend_kv_pages_info, found_tokens, 64);
+AT(attend_kv_pages_info, evicted, 72);
+AT(attend_kv_pages_info, copied, 80);
+
 SIZE(attend_attention_fwd_desc, 288);
 AT(attend_attention_fwd_desc, struct_size, 0);
 AT(attend_attention_fwd_desc, b, 8);

@@ -19,6 +19,7 @@ int main(void) {
   test_runs();
   test_devices();
   test_merges();
+  test_kv_pages();
   test_errors();
   test_versions();
   printf("%d checks, %d failures\n", checks, failures);
