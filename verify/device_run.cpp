@@ -2,37 +2,11 @@
 #include "device_run.hpp"
 
 #include <array>
-#include <utility>
+
+#include "device_memory.hpp"
 
 namespace attend::verify {
 namespace {
-
-/// Memory of a device, freed with its owner.
-class Memory {
- public:
-  Memory() = default;
-  Memory(Memory&& other) noexcept { *this = std::move(other); }
-  Memory& operator=(Memory&& other) noexcept {
-    std::swap(device_, other.device_);
-    std::swap(data_, other.data_);
-    return *this;
-  }
-  ~Memory() {
-    if (data_ != nullptr) (void)device_->free(data_);
-  }
-  Status allocate(const Device& device, size_t bytes) {
-    const Result<void*> data = device.allocate(bytes);
-    if (!data.ok()) return data.status();
-    device_ = &device;
-    data_ = *data;
-    return {};
-  }
-  void* data() const { return data_; }
-
- private:
-  const Device* device_ = nullptr;
-  void* data_ = nullptr;
-};
 
 enum Buffer : int { kQ, kK, kV, kO, kLse, kAlibi, kBias, kSink, kBuffers };
 
@@ -45,7 +19,7 @@ size_t bytes_of(const AttentionFwd& problem, const Inputs& inputs, int buffer) {
 }  // namespace
 
 Status run_on_device(const AttentionFwdPlan& plan, const Device& device, const Inputs& inputs) {
-  std::array<Memory, kBuffers> memory;
+  std::array<DeviceMemory, kBuffers> memory;
   std::array<void*, kBuffers> at{};
   for (int buffer = 0; buffer < kBuffers; ++buffer) {
     const size_t bytes = bytes_of(plan.problem(), inputs, buffer);
@@ -54,7 +28,7 @@ Status run_on_device(const AttentionFwdPlan& plan, const Device& device, const I
     at[buffer] = memory[buffer].data();
     if (Status status = device.copy_to_device(at[buffer], inputs.data(buffer), bytes); !status.ok()) return status;
   }
-  Memory workspace;
+  DeviceMemory workspace;
   if (plan.workspace_bytes() > 0)
     if (Status status = workspace.allocate(device, plan.workspace_bytes()); !status.ok()) return status;
 

@@ -49,7 +49,7 @@ struct Measurer::Contender {
   double flops = 0;  ///< of one run; 0: of the copy
   std::function<Result<Lap>(int runs, double hide, const std::function<void()>& meanwhile)> lap;
   std::optional<AttentionFwdPlan> plan;
-  Memory workspace;
+  verify::DeviceMemory workspace;
   DeviceRecord record;  ///< of those that have one of their own
   int runs = 1;
   double hide = 0;

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "memory.hpp"
 #include "tensors.hpp"
+#include "verify/device_memory.hpp"
 
 namespace attend::bench::cuda {
 namespace {
@@ -46,7 +46,7 @@ struct Product::State {
   Api api;
   void* handle = nullptr;
   int type = kTypeF16, version = 0;
-  Memory a, b, c;
+  verify::DeviceMemory a, b, c;
 
   ~State() {
     if (handle != nullptr) (void)api.destroy(handle);
@@ -83,10 +83,10 @@ Result<Product> Product::make(const Stage& stage, DType type, const std::vector<
     return Status(StatusCode::device, fmt::format("cublasSetStream: {}", code));
   state->type = type == DType::f16 ? kTypeF16 : kTypeBf16;
   constexpr int64_t kElements = int64_t{kSide} * kSide;
-  for (Memory* matrix : {&state->a, &state->b, &state->c})
+  for (verify::DeviceMemory* matrix : {&state->a, &state->b, &state->c})
     if (Status status = matrix->allocate(stage.device(), 2 * kElements); !status.ok()) return status;
   // Numbers matter: zeros take less power, so that the clock stays higher.
-  for (Memory* matrix : {&state->a, &state->b}) {
+  for (verify::DeviceMemory* matrix : {&state->a, &state->b}) {
     const auto values = drawn(type, Distribution::normal, kElements, matrix == &state->a ? 11 : 12);
     if (Status status = stage.device().copy_to_device(matrix->data(), values.data(), 2 * kElements); !status.ok())
       return status;

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "cuda/host/driver.hpp"
-#include "memory.hpp"
+#include "verify/device_memory.hpp"
 
 namespace attend::bench::cuda {
 namespace {
@@ -109,7 +109,7 @@ class CudaStage final : public Stage {
   const driver::Api& api_;
   Device device_;
   StageFacts facts_;
-  Memory flush_;  ///< one half is overwritten, and copied to the other
+  verify::DeviceMemory flush_;  ///< one half is overwritten, and copied to the other
   driver::Stream stream_ = nullptr;
   driver::Event begin_ = nullptr, end_ = nullptr;
   double flush_seconds_ = 0;

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "memory.hpp"
+#include "verify/device_memory.hpp"
 
 namespace attend::bench::cuda {
 
@@ -36,7 +36,7 @@ class Tensors {
  private:
   enum Tensor { kQ, kK, kV, kO, kTensors };
   struct Set {
-    Memory memory[kTensors];
+    verify::DeviceMemory memory[kTensors];
   };
   Device device_;
   std::vector<uint16_t> host_[kTensors];

@@ -19,6 +19,7 @@ try:
     HAS_PEERS = True
 except ImportError:
     HAS_PEERS = False
+    print("peers are not looked at: this Python has no numpy for their stand-in")
 # The benchmark asks `python3`: it gets the one that runs this.
 os.symlink(sys.executable, os.path.join(folder, "bin", "python3"))
 environment = {**os.environ, "LD_LIBRARY_PATH": os.path.join(build, "ptxsim_driver"),
@@ -87,7 +88,7 @@ if "--long" in sys.argv:
     sys.exit(0)
 
 path = os.path.join(folder, "window.jsonl")
-result = run([tool, "--short", "--quiet", "--seconds", "8", "--filter", "short few causal", "--json", path])
+result = run([tool, "--short", "--quiet", "--seconds", "60", "--filter", "short few causal", "--json", path])
 expect(result.returncode == 0, f"attend_bench_cuda: exit code {result.returncode}", result)
 headers, records = records_of(path)
 expect(len(headers) == 1 and headers[0]["device"] == "ptxsim driver" and bool(headers[0]["peers"]) == HAS_PEERS, "the header names device and peers")
@@ -96,7 +97,7 @@ expect(sum(record["role"] == "attend" for record in records) == 4, "four lengths
 expect(sum(record["role"] == "peer" for record in records) == (8 if HAS_PEERS else 0), "two peers for each")
 
 path = os.path.join(folder, "error.jsonl")
-result = run([tool, "--short", "--quiet", "--seconds", "8", "--filter", "error d64", "--json", path])
+result = run([tool, "--short", "--quiet", "--seconds", "60", "--filter", "error d64", "--json", path])
 expect(result.returncode == 0, f"errors: exit code {result.returncode}", result)
 check_records(records_of(path)[1])
 
@@ -108,9 +109,9 @@ expect(len(late) == 3 and late[-1]["state"] == "skipped" and "budget" in late[-1
 
 # A launch fails in the second case: its record says so, the exit code too, and another process goes on behind it.
 path = os.path.join(folder, "broken.jsonl")
-result = run([tool, "--short", "--quiet", "--seconds", "4", "--filter", "error", "--json", path, "--no-peers"], PTXSIM_DRIVER_BREAK="3")
+result = run([tool, "--short", "--quiet", "--seconds", "60", "--filter", "error", "--json", path, "--no-peers"], PTXSIM_DRIVER_BREAK="3")
 broken = records_of(path)[1]
 expect(result.returncode == 3 and len(broken) == 2 and broken[-1]["state"] == "failed" and "LAUNCH_FAILED" in broken[-1]["reason"],
        f"a failing device: exit code {result.returncode}, {[record['state'] for record in broken]}", result)
-result = run([tool, "--short", "--quiet", "--seconds", "4", "--filter", "error", "--json", path, "--no-peers", "--first", str(broken[-1]["case"] + 1)])
+result = run([tool, "--short", "--quiet", "--seconds", "60", "--filter", "error", "--json", path, "--no-peers", "--first", str(broken[-1]["case"] + 1)])
 expect(result.returncode == 0 and records_of(path)[1][-1]["state"] == "timed", "the next process goes on behind it", result)

@@ -10,6 +10,7 @@
 #include "bench/cuda/cases.hpp"
 #include "bench/cuda/measure.hpp"
 #include "bench/cuda/record.hpp"
+#include "cuda/images.hpp"
 #include "verify/element.hpp"
 
 namespace attend::bench::cuda {
@@ -100,13 +101,15 @@ TEST(bench_device, drawn_numbers_have_their_distribution) {
 
 TEST(bench_device, the_simulator_claims_no_time) {
   const auto stage = make_simulated_stage();
-  if (!stage.ok()) GTEST_SKIP() << stage.status().message();
+  if (stage.status().code() == StatusCode::unsupported) GTEST_SKIP() << stage.status().message();
+  if (attend::cuda::find_image("attention_fwd_simple") == nullptr) GTEST_SKIP() << "built without nvcc";
+  ASSERT_TRUE(stage.ok()) << stage.status().message();
   Peers peers = Peers::none("the test wants none");
   Measurer measurer(**stage, peers, nullptr, false);
   const Case line = all_cases().front();
   const auto records = measurer.measure(3, line, 1);
   ASSERT_FALSE(records.empty());
-  if (records.front().base.state == Record::State::skipped) GTEST_SKIP() << records.front().base.reason;
+  ASSERT_EQ(records.front().base.state, Record::State::timed) << records.front().base.reason;
   const auto json = records.front().json();
   EXPECT_EQ(json["state"], "simulated") << json.dump();
   EXPECT_EQ(json["simulated"], true);
@@ -124,7 +127,9 @@ TEST(bench_device, the_simulator_claims_no_time) {
 
 TEST(bench_device, rows_for_comparison_run_beside_the_one_that_is_chosen) {
   const auto stage = make_simulated_stage();
-  if (!stage.ok()) GTEST_SKIP() << stage.status().message();
+  if (stage.status().code() == StatusCode::unsupported) GTEST_SKIP() << stage.status().message();
+  if (attend::cuda::find_image("attention_fwd_simple") == nullptr) GTEST_SKIP() << "built without nvcc";
+  ASSERT_TRUE(stage.ok()) << stage.status().message();
   Peers peers = Peers::none("the test wants none");
   Measurer measurer(**stage, peers, nullptr, false);
   const std::vector<Case> cases = all_cases();
@@ -133,7 +138,7 @@ TEST(bench_device, rows_for_comparison_run_beside_the_one_that_is_chosen) {
   ASSERT_NE(line, cases.end());
   const auto records = measurer.measure(0, *line, 1);
   ASSERT_FALSE(records.empty());
-  if (records.front().base.state == Record::State::skipped) GTEST_SKIP() << records.front().base.reason;
+  ASSERT_EQ(records.front().base.state, Record::State::timed) << records.front().base.reason;
   EXPECT_GE(records.size(), 3u) << "no ping-pong, and no overlap inside a warpgroup";
   for (size_t i = 1; i < records.size(); ++i) {
     EXPECT_EQ(records[i].role, "comparison");

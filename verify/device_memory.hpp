@@ -4,20 +4,20 @@
 #include <cstddef>
 #include <utility>
 
-namespace attend::bench::cuda {
+namespace attend::verify {
 
 /// One allocation on a device, freed with its owner.
-class Memory {
+class DeviceMemory {
  public:
-  Memory() = default;
-  Memory(Memory&& other) noexcept { *this = std::move(other); }
-  Memory& operator=(Memory&& other) noexcept {
+  DeviceMemory() = default;
+  DeviceMemory(DeviceMemory&& other) noexcept { *this = std::move(other); }
+  DeviceMemory& operator=(DeviceMemory&& other) noexcept {
     std::swap(device_, other.device_);
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
     return *this;
   }
-  ~Memory() {
+  ~DeviceMemory() {
     if (data_ != nullptr) (void)device_.free(data_);
   }
 
@@ -25,7 +25,7 @@ class Memory {
   Status allocate(const Device& device, size_t bytes) {
     const Result<void*> data = device.allocate(bytes);
     if (!data.ok()) return data.status();
-    *this = Memory();
+    *this = DeviceMemory();
     device_ = device;
     data_ = *data;
     bytes_ = bytes;
@@ -40,4 +40,4 @@ class Memory {
   size_t bytes_ = 0;
 };
 
-}  // namespace attend::bench::cuda
+}  // namespace attend::verify
