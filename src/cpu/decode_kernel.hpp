@@ -16,6 +16,8 @@ namespace attend::cpu {
 inline constexpr int kDecodeKeys = 64;
 /// Query rows of a block at most: query heads of a key head, times queries.
 inline constexpr int kDecodeRows = 16;
+/// d and dv at most.
+inline constexpr int kDecodeColumns = 512;
 
 enum class DecodeFormat : int32_t {
 #define ATTEND_DECODE_FORMAT(name, row) name,
@@ -25,7 +27,7 @@ enum class DecodeFormat : int32_t {
 
 /// What stays the same over all blocks of a call.
 struct DecodeShape {
-  int32_t d = 0, dv = 0;
+  int32_t d = 0, dv = 0;  ///< 1 to kDecodeColumns
   DecodeFormat k_format = DecodeFormat::f32, v_format = DecodeFormat::f32;
 };
 

@@ -8,28 +8,15 @@
 // and sum and output are rescaled: exact, and in practice rare.
 #pragma once
 #include "cpu/kernel.hpp"
+#include "cpu/kernels/score_terms.hpp"
 
 namespace attend::cpu::ATTEND_TARGET {
 
-constexpr float kLog2e = 0x1.715476p0F;
 constexpr float kSumLimit = 0x1p20F;
 constexpr int kPanelVecs = kPanelKeys / kWidth;
 /// Panels of V that a register tile of the output takes at once: two of 16 KiB stay in L1 for the stripe's next rows,
 /// and the tile is loaded and stored half as often. One, three and four are slower by 1 to 2 %.
 constexpr int kPairedPanels = 2;
-
-/// tanh. Near 0 an odd polynomial (minimax on |x| < 0.625, relative error 2^-23), beyond it 1 - 2 / (exp(2x) + 1).
-ATTEND_INLINE Vec tanh(Vec x) {
-  const Vec z = mul(x, x);
-  Vec p = set1(-5.70498872745e-3F);
-  p = fma(p, z, set1(2.06390887954e-2F));
-  p = fma(p, z, set1(-5.37397155531e-2F));
-  p = fma(p, z, set1(1.33314422036e-1F));
-  p = fma(p, z, set1(-3.33332819422e-1F));
-  const Vec near = fma(mul(x, z), p, x);
-  const Vec far = sub(set1(1), div(set1(2), add(exp2(mul(x, set1(2 * kLog2e))), set1(1))));
-  return select_less(abs(x), set1(0.625F), near, far);
-}
 
 template <class Pack, bool kRoundsProbs>
 struct AttentionFwd {
@@ -72,20 +59,10 @@ struct AttentionFwd {
     const StripeTerms& terms = *s.terms;
     const StripePanel& panel = s.panel[p];
     float* x = scores_of(s, p, row);
-    const float* bias = terms.bias != nullptr ? terms.bias[row] + panel.first_key : nullptr;
-    // Distance of the panel's first key from the row's own position: exact while below 2^24, rounded like the score
-    // beyond.
-    const Vec distance =
-        set1(terms.slopes != nullptr ? static_cast<float>(panel.first_key - terms.key_positions[row]) : 0.0F);
     for (int j = 0; j < vecs_of(panel); ++j, x += kWidth) {
       Vec v = load(x);
       if constexpr (kRoundsProbs) v = mul(v, set1(s.score_scale));
-      if (terms.softcap > 0) v = mul(tanh(v), set1(terms.softcap));
-      if (terms.slopes != nullptr) {
-        const Vec away = abs(add(distance, add(iota(), set1(static_cast<float>(j * kWidth)))));
-        v = fma(away, set1(-terms.slopes[row]), v);
-      }
-      if (bias != nullptr) v = add(v, load_elements<Element::f32>(bias, int64_t{j} * kWidth, panel.keys - j * kWidth));
+      v = add_terms(v, terms, row, panel.first_key, j * kWidth, panel.keys - j * kWidth);
       store(x, fma(v, set1(kLog2e), set1(-m)));
     }
   }

@@ -85,6 +85,41 @@ ATTEND_INLINE void store_bf16(uint16_t* p, Vec x) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
 }
 
+ATTEND_INLINE void load_bf16_split(const void* p, Vec& even, Vec& odd) {
+  const __m256i x = _mm256_loadu_si256(static_cast<const __m256i*>(p));
+  even = _mm256_castsi256_ps(_mm256_slli_epi32(x, 16));
+  odd = _mm256_castsi256_ps(_mm256_and_si256(x, _mm256_set1_epi32(static_cast<int>(0xffff0000U))));
+}
+ATTEND_INLINE Vec load_int8(const void* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
+}
+ATTEND_INLINE void load_int4(const void* p, Vec& low, Vec& high) {
+  const __m256i x = _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p)));
+  low = _mm256_sub_ps(_mm256_cvtepi32_ps(_mm256_and_si256(x, _mm256_set1_epi32(15))), set1(8));
+  high = _mm256_sub_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(x, 4)), set1(8));
+}
+ATTEND_INLINE void load_e4m3(const void* p, Vec& first, Vec& second) {
+  const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+  const __m256i f16 = _mm256_and_si256(_mm256_slli_epi16(wide, 7), _mm256_set1_epi16(static_cast<int16_t>(0xbf80)));
+  const __m256i next = _mm256_and_si256(_mm256_add_epi16(f16, _mm256_set1_epi16(0x80)), _mm256_set1_epi16(0x4000));
+  const __m256i x = _mm256_or_si256(f16, next);
+  first = mul(_mm256_cvtph_ps(_mm256_castsi256_si128(x)), set1(256));
+  second = mul(_mm256_cvtph_ps(_mm256_extracti128_si256(x, 1)), set1(256));
+}
+ATTEND_INLINE Vec keep_or_zero(uint64_t bits, Vec x) {
+  const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const __m256i set = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits & 0xff)), lane);
+  return _mm256_and_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(set, lane)), x);
+}
+ATTEND_INLINE Vec sums(const Vec* r) {
+  Vec t[4], u[2];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) t[i] = _mm256_hadd_ps(r[2 * i], r[2 * i + 1]);
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) u[i] = _mm256_hadd_ps(t[2 * i], t[2 * i + 1]);
+  return add(_mm256_permute2f128_ps(u[0], u[1], 0x20), _mm256_permute2f128_ps(u[0], u[1], 0x31));
+}
+
 ATTEND_INLINE void transpose(Vec* r) {
   Vec t[8], u[8];
 #pragma GCC unroll 8

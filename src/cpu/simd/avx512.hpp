@@ -76,6 +76,52 @@ ATTEND_INLINE void store_bf16(uint16_t* p, Vec x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(r));
 }
 
+/// Elements 0, 2, ... and elements 1, 3, ... of 2 * kWidth bf16, widened without a shuffle.
+ATTEND_INLINE void load_bf16_split(const void* p, Vec& even, Vec& odd) {
+  const __m512i x = _mm512_loadu_si512(p);
+  even = _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
+  odd = _mm512_castsi512_ps(_mm512_and_si512(x, _mm512_set1_epi32(static_cast<int>(0xffff0000U))));
+}
+/// kWidth signed bytes.
+ATTEND_INLINE Vec load_int8(const void* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
+}
+/// The low halves of kWidth bytes, less 8, and the high halves, less 8.
+ATTEND_INLINE void load_int4(const void* p, Vec& low, Vec& high) {
+  const __m512i x = _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+  // vpermps looks at the low four bits of its index alone.
+  const Vec value = _mm512_set_ps(7, 6, 5, 4, 3, 2, 1, 0, -1, -2, -3, -4, -5, -6, -7, -8);
+  low = _mm512_permutexvar_ps(x, value);
+  high = _mm512_permutexvar_ps(_mm512_srli_epi32(x, 4), value);
+}
+/// 2 * kWidth floats of 4 exponent and 3 fraction bits. Shifted by 7 they are f16 with an exponent 8 too small. Adding
+/// one to the fraction reaches bit 14 for 0x7f and 0xff alone, which makes them NaN.
+ATTEND_INLINE void load_e4m3(const void* p, Vec& first, Vec& second) {
+  const __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
+  const __m512i f16 = _mm512_and_si512(_mm512_slli_epi16(wide, 7), _mm512_set1_epi16(static_cast<int16_t>(0xbf80)));
+  const __m512i next = _mm512_and_si512(_mm512_add_epi16(f16, _mm512_set1_epi16(0x80)), _mm512_set1_epi16(0x4000));
+  const __m512i x = _mm512_or_si512(f16, next);
+  first = mul(_mm512_cvtph_ps(_mm512_castsi512_si256(x)), set1(256));
+  second = mul(_mm512_cvtph_ps(_mm512_extracti64x4_epi64(x, 1)), set1(256));
+}
+/// Lanes whose bit is clear become 0.
+ATTEND_INLINE Vec keep_or_zero(uint64_t bits, Vec x) { return _mm512_maskz_mov_ps(static_cast<__mmask16>(bits), x); }
+/// Lane i: the sum of the lanes of r[i]. The additions of a sum are the same wherever it stands.
+ATTEND_INLINE Vec sums(const Vec* r) {
+  Vec t[8], u[4];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i)
+    t[i] = add(_mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]), _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]));
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const __m512d a = _mm512_castps_pd(t[2 * i]), b = _mm512_castps_pd(t[2 * i + 1]);
+    u[i] = add(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+  }
+  const Vec a = add(_mm512_shuffle_f32x4(u[0], u[1], 0x88), _mm512_shuffle_f32x4(u[0], u[1], 0xdd));
+  const Vec b = add(_mm512_shuffle_f32x4(u[2], u[3], 0x88), _mm512_shuffle_f32x4(u[2], u[3], 0xdd));
+  return add(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+
 /// Transposes kWidth rows of kWidth lanes: 64 shuffles. Unrolled by request, else the array would live in memory.
 ATTEND_INLINE void transpose(Vec* r) {
   Vec t[16], u[16];

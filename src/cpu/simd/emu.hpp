@@ -90,6 +90,47 @@ ATTEND_INLINE void store_bf16(uint16_t* p, Vec x) {
   for (int i = 0; i < kWidth; ++i) p[i] = f32_to_bf16(x[i]);
 }
 
+ATTEND_INLINE void load_bf16_split(const void* p, Vec& even, Vec& odd) {
+  const auto* x = static_cast<const uint16_t*>(p);
+  for (int i = 0; i < kWidth; ++i) {
+    even[i] = bf16_to_f32(x[2 * i]);
+    odd[i] = bf16_to_f32(x[2 * i + 1]);
+  }
+}
+ATTEND_INLINE Vec load_int8(const void* p) {
+  Vec x = zero();
+  for (int i = 0; i < kWidth; ++i) x[i] = static_cast<const int8_t*>(p)[i];
+  return x;
+}
+ATTEND_INLINE void load_int4(const void* p, Vec& low, Vec& high) {
+  const auto* x = static_cast<const uint8_t*>(p);
+  for (int i = 0; i < kWidth; ++i) {
+    low[i] = static_cast<float>((x[i] & 15) - 8);
+    high[i] = static_cast<float>((x[i] >> 4) - 8);
+  }
+}
+ATTEND_INLINE void load_e4m3(const void* p, Vec& first, Vec& second) {
+  const auto* x = static_cast<const uint8_t*>(p);
+  const auto widen = [](uint8_t code) {
+    const uint32_t sign = static_cast<uint32_t>(code & 0x80U) << 24, magnitude = code & 0x7fU;
+    if (magnitude == 0x7f) return __builtin_bit_cast(float, sign | 0x7fc00000U);
+    return __builtin_bit_cast(float, sign | magnitude << 20) * 0x1p120F;
+  };
+  for (int i = 0; i < kWidth; ++i) {
+    first[i] = widen(x[i]);
+    second[i] = widen(x[kWidth + i]);
+  }
+}
+ATTEND_INLINE Vec keep_or_zero(uint64_t bits, Vec x) {
+  for (int i = 0; i < kWidth; ++i) x[i] = (bits >> i) & 1 ? x[i] : 0.0F;
+  return x;
+}
+ATTEND_INLINE Vec sums(const Vec* r) {
+  Vec x = zero();
+  for (int i = 0; i < kWidth; ++i) x[i] = (r[i][0] + r[i][1]) + (r[i][2] + r[i][3]);
+  return x;
+}
+
 ATTEND_INLINE void transpose(Vec* r) {
   for (int i = 0; i < kWidth; ++i)
     for (int j = i + 1; j < kWidth; ++j) {

@@ -9,11 +9,13 @@
 #include "cpu/kernels/pack.hpp"
 
 #include "cpu/kernels/attention_fwd.hpp"
+#include "cpu/kernels/decode.hpp"
 #include "cpu/kernels/peak.hpp"
 
 namespace attend::cpu::avx2 {
 
 const AttentionFwdKernel kAttentionFwd_f32 = AttentionFwd<PackF32, false>::kernel();
+const DecodeKernel kDecode_f32 = Decode<DecodeF32>::kernel();
 const PeakLoops kPeakLoops = {peak_loop<StepF32>, nullptr, read_stream};
 
 }  // namespace attend::cpu::avx2

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What each target file exports; the names are spelled out in kernels.def.
 #pragma once
+#include "cpu/decode_kernel.hpp"
 #include "cpu/kernel.hpp"
 
 namespace attend::cpu {
@@ -13,7 +14,12 @@ namespace attend::cpu {
   namespace target {                                          \
   extern const AttentionFwdKernel kAttentionFwd_##arithmetic; \
   }
+#define ATTEND_CPU_DECODE(target, arithmetic, why) \
+  namespace target {                               \
+  extern const DecodeKernel kDecode_##arithmetic;  \
+  }
 #include "cpu/kernels.def"
+#undef ATTEND_CPU_DECODE
 #undef ATTEND_CPU_ATTENTION_FWD
 #undef ATTEND_CPU_TARGET
 
