@@ -16,6 +16,7 @@ constexpr int64_t kShownFailures = 10;
 
 /// Of random Problems in the simulator, which takes some microseconds for each instruction: still several tiles of
 /// every kernel in each direction.
+constexpr verify::GeneratorLimits kCpuLimits = {.caches = 0.3, .served = {}};
 constexpr verify::GeneratorLimits kSimulatedLimits = {
     .max_rows = 300, .max_batch = 3, .max_heads = 8, .max_columns = 512, .max_work = 5e6, .served = {.share = 0.5}};
 constexpr verify::GeneratorLimits kDeviceLimits = {.served = {.share = 0.5}};
@@ -186,7 +187,7 @@ int check(const CheckOptions& options) {
       checker.check(problem, options.seed, progress);
     }
     const verify::GeneratorLimits limits = options.common.device == "sim"   ? kSimulatedLimits
-                                           : options.common.device == "cpu" ? verify::GeneratorLimits()
+                                           : options.common.device == "cpu" ? kCpuLimits
                                                                             : kDeviceLimits;
     for (int64_t i = 0; i < options.random; ++i) {
       const uint64_t seed = options.seed + static_cast<uint64_t>(i);

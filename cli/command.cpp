@@ -75,6 +75,9 @@ void add_threads_option(CLI::App& command, CommonOptions& options) {
 
 void add_kernel_option(CLI::App& command, CommonOptions& options) {
   command.add_option("--kernel", options.kernel, "Ask for this kernel by its id (see `attend list`)");
+  command.add_option("--guarantee", options.guarantee, "What the bits of a row may depend on (docs/determinism.md)")
+      ->check(CLI::IsMember({"deterministic", "fast", "batch_invariant"}))
+      ->capture_default_str();
 }
 
 void add_json_option(CLI::App& command, CommonOptions& options) {

@@ -53,8 +53,9 @@ int run_app(CLI::App& app, int argc, char** argv, const CommandContext& context)
 /// Options that several subcommands have. Each subcommand owns one (in the shared_ptr that its callback captures) and
 /// adds the groups it wants.
 struct CommonOptions {
-  int threads = 0;             ///< 0: what the library chooses
-  std::string kernel;          ///< empty: the fastest that takes the Problem
+  int threads = 0;     ///< 0: what the library chooses
+  std::string kernel;  ///< empty: the fastest that takes the Problem
+  std::string guarantee = guarantee_name(Guarantee::deterministic);
   std::string device = "cpu";  ///< as device_named() takes it
   bool json = false;
   bool quiet = false;
@@ -63,6 +64,7 @@ struct CommonOptions {
     PlanOptions options;
     options.threads = threads;
     options.kernel = kernel;
+    options.guarantee = parse_guarantee(guarantee).value();  // the option takes nothing else
     return options;
   }
 };

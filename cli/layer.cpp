@@ -198,6 +198,8 @@ AttentionFwdArgs Layer::args() const {
   args.q = q.data();
   args.k = k.data();
   args.v = v.data();
+  args.k_scales = k_scales.data();
+  args.v_scales = v_scales.data();
   return args;
 }
 

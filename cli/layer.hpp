@@ -34,6 +34,7 @@ struct Layer {
   std::string name;
   AttentionFwd problem;
   std::vector<std::byte> q, k, v;
+  std::vector<std::byte> k_scales, v_scales;  ///< of a layer in a cache whose formats have them
   Layout layout = Layout::bshd;
   size_t dimensions = 4;  ///< of the stored Q: 3 when it had no batch
 

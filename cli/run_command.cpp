@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "cached_layer.hpp"
 #include "command.hpp"
 #include "device.hpp"
 #include "io/file.hpp"
@@ -20,6 +22,7 @@ namespace {
 struct RunOptions {
   CommonOptions common;
   LayerOptions layers;
+  CacheOptions cache;
   std::string out;
   int repeat = 20;
   int64_t sample = 256;
@@ -36,6 +39,7 @@ struct Outcome {
   double gflops = 0, peak_gflops = 0;
   Comparison comparison;
   bool same_bits = true;  ///< on one thread and on all
+  double rms_change = 0;  ///< of o by what the cache's format lost, relative to o
   std::vector<std::byte> o;
   std::vector<float> lse;
 
@@ -106,6 +110,27 @@ Outcome run_layer(const Layer& layer, const RunOptions& options, Peaks& peaks) {
   return outcome;
 }
 
+/// How far the output is from that of the layer whose keys and values were never encoded, relative RMS.
+double rms_change(const Layer& plain, const Outcome& cached, const RunOptions& options) {
+  AttentionFwd problem = plain.problem;
+  problem.lse = false;
+  const AttentionFwdPlan chosen = take(plan(problem, options.common.plan_options()));
+  std::vector<std::byte> o(cached.o.size());
+  AttentionFwdArgs args = plain.args();
+  args.o = o.data();
+  require(chosen.run(args));
+  const int64_t count = static_cast<int64_t>(o.size()) / dtype_bytes(plain.problem.o_type);
+  std::vector<float> expected(static_cast<size_t>(count)), found(static_cast<size_t>(count));
+  widen(plain.problem.o_type, o.data(), count, expected.data());
+  widen(plain.problem.o_type, cached.o.data(), count, found.data());
+  double change = 0, size = 0;
+  for (size_t i = 0; i < found.size(); ++i) {
+    change += std::pow(double{found[i]} - expected[i], 2);
+    size += std::pow(double{expected[i]}, 2);
+  }
+  return size > 0 ? std::sqrt(change / size) : 0;
+}
+
 void write_output(const std::string& path, const std::vector<Layer>& layers, const std::vector<Outcome>& outcomes) {
   std::vector<std::byte> content;
   if (path.ends_with(".npy")) {
@@ -143,6 +168,7 @@ void print_json(const Layer& layer, const Outcome& outcome) {
                                     {"rms_value", outcome.comparison.rms_value},
                                     {"error_ratio", outcome.comparison.max_ratio},
                                     {"rows_compared", outcome.comparison.rows},
+                                    {"rms_change", outcome.rms_change},
                                     {"same_bits_on_one_thread", outcome.same_bits},
                                     {"correct", outcome.correct()}};
   fmt::print("{}\n", line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
@@ -183,7 +209,7 @@ int run(const RunOptions& options) {
                                    "check, explain and list take cpu, cuda and sim",
                                    options.common.device),
                        kExitUsage);
-  const LayerFile file = take(load_layers(options.layers));
+  LayerFile file = take(load_layers(options.layers));
   if (!options.out.empty()) {
     const bool npy = options.out.ends_with(".npy");
     if (!npy && !options.out.ends_with(".safetensors"))
@@ -198,8 +224,15 @@ int run(const RunOptions& options) {
   std::vector<Outcome> outcomes;
   {
     Progress progress("run", static_cast<int64_t>(file.layers.size()), options.common.quiet || options.common.json);
-    for (const Layer& layer : file.layers) {
-      outcomes.push_back(run_layer(layer, options, peaks));
+    for (Layer& layer : file.layers) {
+      if (options.cache.asked()) {
+        const Layer plain = layer;
+        layer = take(cached_layer(plain, options.cache));
+        outcomes.push_back(run_layer(layer, options, peaks));
+        outcomes.back().rms_change = rms_change(plain, outcomes.back(), options);
+      } else {
+        outcomes.push_back(run_layer(layer, options, peaks));
+      }
       progress.advance(1, layer.name);
     }
   }
@@ -214,6 +247,11 @@ int run(const RunOptions& options) {
   print_text(file.layers, outcomes);
   fmt::print("\ntimes are medians of {}; errors against fp64 on {} rows of each layer{}\n", options.repeat,
              outcomes[0].comparison.rows, correct && outcomes[0].threads > 1 ? "; bits equal on 1 thread" : "");
+  if (options.cache.asked()) {
+    double largest = 0;
+    for (const Outcome& outcome : outcomes) largest = std::max(largest, outcome.rms_change);
+    fmt::print("the cache's format changes o by at most {:.2e} (RMS, of a layer, relative)\n", largest);
+  }
   if (!options.out.empty() && !correct) fmt::print("nothing written: the result is wrong\n");
   if (!options.out.empty() && correct)
     fmt::print(
@@ -229,10 +267,12 @@ void add_run_command(CLI::App& app, CommandContext& context) {
   CLI::App* command =
       new_command(app, "run", "Compute attention on tensors from files; say how fast and how exact",
                   {"attend run data/smollm2_qkv.safetensors --out attention.safetensors",
-                   "attend run data/smollm2_qkv.safetensors --mask \"causal&window:128:0\" --dtype f32 --repeat 3"});
+                   "attend run data/smollm2_qkv.safetensors --mask \"causal&window:128:0\" --dtype f32 --repeat 3",
+                   "attend run data/smollm2_qkv.safetensors --mask causal --kv-format int8 --page-size 16 --repeat 3"});
   command->add_option("file", options->layers.file,
                       "A .safetensors file with layers NAME.q, NAME.k, NAME.v; or give --q --k --v");
   add_layer_options(*command, options->layers);
+  add_cache_options(*command, options->cache);
   command->add_option("--out", options->out,
                       "Write o to this .npy, or o and log-sum-exp of all layers to this .safetensors file");
   command->add_option("--repeat", options->repeat, "Timed runs of each layer")

@@ -50,11 +50,15 @@ class Draw {
     strides(p);
     score_terms(p);
     p.lse = chance(0.5);
+    if (limits_.caches > 0 && chance(limits_.caches)) cache(p);
     return p;
   }
 
   std::string mask(const AttentionFwd& p) {
     std::string terms;
+    // What a ring has overwritten must be hidden, from the first query on.
+    if (p.cache && p.cache->placement == KvPlacement::ring && p.cache->rows < p.sk)
+      terms = "window:" + text(p.cache->rows - p.sq) + ":" + text(between(-1, 3));
     const int64_t count = chance(0.15) ? 0 : chance(0.7) ? 1 : between(2, 3);
     for (int64_t i = 0; i < count; ++i) {
       terms += (terms.empty() ? "" : "&") + term(static_cast<MaskKind>(rng_.below(std::size(kMaskNames))), p);
@@ -199,6 +203,68 @@ class Draw {
     }
     if (chance(0.12)) p.sink = true;
     if (chance(0.12)) p.bias = BiasShape{chance(0.5), chance(0.5), chance(0.7)};
+  }
+
+  void cache(AttentionFwd& p) {
+    KvCache c;
+    std::vector<int32_t> lengths, first, entry;
+    for (int64_t n = 0; n < p.b; ++n) lengths.push_back(static_cast<int32_t>(p.key_length(n)));
+    p.cu_k = {};
+    if (p.b == 0) p.sk = 0;
+    c.lengths = Array<int32_t>(lengths);
+    c.placement = pick({KvPlacement::contiguous, KvPlacement::ring, KvPlacement::paged, KvPlacement::paged});
+    const bool padded_left = c.placement != KvPlacement::ring && chance(0.3);
+    for (int64_t n = 0; padded_left && n < p.b; ++n) first.push_back(static_cast<int32_t>(between(0, 9)));
+    c.first = Array<int32_t>(std::move(first));
+    if (c.placement == KvPlacement::paged) {
+      c.rows = pick<int64_t>({1, 2, 3, 7, 16, 16, 64, 100, 128});
+      int64_t pages = 0;
+      for (const int32_t length : lengths) pages += (length + 9) / c.rows + 1;
+      c.entries = pages + between(0, 5);
+      deal(p, c);
+    } else {
+      c.rows = p.sk + 9 + (chance(0.5) ? between(0, 40) : 0);
+      if (c.placement == KvPlacement::ring && chance(0.7))
+        c.rows = between(std::max<int64_t>(p.sq, 1), p.sq + p.sk + 1);
+      c.entries = p.b + between(0, 3);
+      if (chance(0.5)) {
+        for (int64_t n = 0; n < p.b; ++n) entry.push_back(static_cast<int32_t>((n + 1) % c.entries));
+        c.entry = Array<int32_t>(std::move(entry));
+      }
+    }
+    const auto format = [&] {
+      return pick({KvFormat::plain, KvFormat::plain, KvFormat::int8, KvFormat::int8_channel, KvFormat::int4_32,
+                   KvFormat::int4_64, KvFormat::e4m3});
+    };
+    c.k_format = format();
+    c.v_format = chance(0.5) ? c.k_format : format();
+    c.k_mean = chance(0.2);
+    const Layout layout = pick({Layout::bshd, Layout::bhsd});
+    p.k_strides = c.dense(layout, c.k_format, p.hk, p.d);
+    p.v_strides = c.dense(layout, c.v_format, p.hk, p.dv);
+    c.k_scale_strides = c.dense_scales(layout, c.k_format, p.hk, p.d);
+    c.v_scale_strides = c.dense_scales(layout, c.v_format, p.hk, p.dv);
+    p.cache = std::move(c);
+  }
+  /// Pages of each sequence, no page twice but for those that all begin with.
+  void deal(const AttentionFwd& p, KvCache& c) {
+    std::vector<int32_t> deck, pages;
+    for (int64_t i = 0; i < c.entries; ++i) deck.push_back(static_cast<int32_t>(i));
+    for (size_t i = deck.size(); i > 1; --i)
+      std::swap(deck[i - 1], deck[static_cast<size_t>(rng_.below(static_cast<int64_t>(i)))]);
+    const int64_t shared = chance(0.3) ? between(0, 3) : 0;
+    std::vector<int64_t> starts{0};
+    int64_t next = shared;
+    for (int64_t n = 0; n < p.b; ++n) {
+      const int64_t used = (c.lengths[n] + (c.first.empty() ? 0 : c.first[n]) + c.rows - 1) / c.rows;
+      for (int64_t i = 0; i < used; ++i) {
+        const int64_t at = i < shared ? i : next++;
+        pages.push_back(deck[static_cast<size_t>(at % static_cast<int64_t>(deck.size()))]);
+      }
+      starts.push_back(static_cast<int64_t>(pages.size()));
+    }
+    c.pages = Array<int32_t>(std::move(pages));
+    c.cu_pages = Array<int64_t>(std::move(starts));
   }
 
   static std::string text(int64_t n) { return std::to_string(n); }

@@ -13,7 +13,7 @@
 namespace attend::verify {
 namespace {
 
-enum Buffer : int { kQ, kK, kV, kO, kLse, kAlibi, kBias, kSink, kBuffers };
+enum Buffer : int { kQ, kK, kV, kO, kLse, kAlibi, kBias, kSink, kKScales, kVScales, kKMean, kBuffers };
 
 /// Gaps of a buffer larger than this stay zero: it stands for a sparse region, of which only the rows are touched.
 constexpr int64_t kLargestPoisonedBytes = int64_t{1} << 30;
@@ -35,12 +35,29 @@ struct Rows {
       default: return problem.o_offset(n, row, head);
     }
   }
+  KvFormat format() const {
+    return buffer == kK ? problem.k_format() : buffer == kV ? problem.v_format() : KvFormat::plain;
+  }
   /// Elements from the start to the end of the farthest row.
   int64_t extent() const {
     int64_t end = 0;
     for (int64_t n = 0; n < problem.b; ++n) {
-      if (length(n) > 0) end = std::max(end, offset(n, length(n) - 1, heads() - 1) + columns());
+      // In a cache any token may be the farthest.
+      for (int64_t row = keys() && problem.cache ? 0 : length(n) - 1; row >= 0 && row < length(n); ++row)
+        end = std::max(end, offset(n, row, heads() - 1) + kv_row_elements(format(), columns()));
     }
+    return end;
+  }
+  int64_t scale_offset(int64_t n, int64_t row, int64_t head) const {
+    return buffer == kK ? problem.k_scale_offset(n, row, head) : problem.v_scale_offset(n, row, head);
+  }
+  /// Scales from the first to the end of the farthest ones; 0 without scales.
+  int64_t scale_extent() const {
+    if (format() == KvFormat::plain) return 0;
+    int64_t end = 0;
+    for_each([&](int64_t n, int64_t head, int64_t row, int64_t) {
+      end = std::max(end, scale_offset(n, row, head) + kv_row_scales(format(), columns()));
+    });
     return end;
   }
   template <class F>  // f(n, head, row, offset)
@@ -118,8 +135,15 @@ struct Inputs::State {
       case kK: return problem.k_type;
       case kV: return problem.v_type;
       case kO: return problem.o_type;
+      case kKScales: return kv_format_row(problem.k_format()).scale_type;
+      case kVScales: return kv_format_row(problem.v_format()).scale_type;
       default: return DType::f32;
     }
+  }
+  /// Codes of K or V: bytes without a NaN, so that what nobody may use is poisoned by its scale.
+  void allocate_codes(Buffer buffer, int64_t bytes) {
+    counts[buffer] = bytes;
+    buffers[buffer] = GuardedBuffer(static_cast<size_t>(bytes), options.guard_pages);
   }
   void allocate(Buffer buffer, int64_t count) {
     counts[buffer] = count;
@@ -136,6 +160,7 @@ struct Inputs::State {
   template <class Used>
   void fill_rows(Buffer buffer, Used used) {
     const Rows rows{problem, buffer};
+    if (rows.format() != KvFormat::plain) return encode_rows(rows, used);
     Rng rng = numbers_of(buffer);
     rows.for_each([&](int64_t n, int64_t head, int64_t row, int64_t offset) {
       const bool write = !options.poison || used(n, head, row);
@@ -143,6 +168,24 @@ struct Inputs::State {
         const double value = draw(rng);
         if (write) store_element(type(buffer), buffers[buffer].data(), offset + c, value);
       }
+    });
+  }
+  template <class Used>
+  void encode_rows(const Rows& rows, Used used) {
+    const Buffer scales = rows.buffer == kK ? kKScales : kVScales;
+    const KvFormatRow format = kv_format_row(rows.format());
+    Rng rng = numbers_of(rows.buffer);
+    if (format.scales == KvScales::channel) {
+      for (int64_t i = 0; i < counts[scales]; ++i)
+        store_element(DType::f32, buffers[scales].data(), i, options.magnitude * (1 + 3 * rng.uniform()) / 127);
+    }
+    std::vector<float> values(static_cast<size_t>(rows.columns()));
+    rows.for_each([&](int64_t n, int64_t head, int64_t row, int64_t offset) {
+      for (float& value : values) value = static_cast<float>(draw(rng));
+      if (options.poison && !used(n, head, row)) return;
+      kv_encode(rows.format(), DType::f32, values.data(), rows.columns(),
+                buffers[rows.buffer].data() + kv_bytes(rows.format(), DType::f32, offset),
+                buffers[scales].data() + rows.scale_offset(n, row, head) * dtype_bytes(format.scale_type));
     });
   }
   template <class Draw>
@@ -161,7 +204,16 @@ Inputs Inputs::make(const AttentionFwd& problem, const FillOptions& options) {
   auto state = std::make_unique<State>();
   state->problem = problem;
   state->options = options;
-  for (Buffer buffer : {kQ, kK, kV, kO}) state->allocate(buffer, Rows{problem, buffer}.extent());
+  for (Buffer buffer : {kQ, kK, kV, kO}) {
+    const Rows rows{problem, buffer};
+    if (rows.format() == KvFormat::plain) {
+      state->allocate(buffer, rows.extent());
+    } else {
+      state->allocate_codes(buffer, kv_bytes(rows.format(), DType::f32, rows.extent()));
+      state->allocate(buffer == kK ? kKScales : kVScales, rows.scale_extent());
+    }
+  }
+  if (problem.cache && problem.cache->k_mean) state->allocate(kKMean, problem.hk * problem.d);
   if (problem.lse) state->allocate(kLse, problem.lse_size());
   if (problem.alibi) state->allocate(kAlibi, problem.alibi_per_batch ? problem.b * problem.hq : problem.hq);
   if (problem.bias) state->allocate(kBias, problem.bias_size());
@@ -173,6 +225,7 @@ Inputs Inputs::make(const AttentionFwd& problem, const FillOptions& options) {
     state->fill_rows(buffer, [&](int64_t n, int64_t head, int64_t row) { return usage.key(n, head, row); });
   }
   state->fill_list(kAlibi, [](Rng& rng) { return rng.uniform() / 2; });
+  state->fill_list(kKMean, [&](Rng& rng) { return 2 * options.magnitude * rng.normal(); });
   state->fill_list(kSink, [](Rng& rng) { return rng.normal(); });
   int64_t slot = 0;
   state->fill_list(kBias, [&](Rng& rng) {
@@ -195,6 +248,9 @@ AttentionFwdArgs Inputs::args() const {
   args.alibi_slopes = static_cast<const float*>(data(kAlibi));
   args.bias = static_cast<const float*>(data(kBias));
   args.sink = static_cast<const float*>(data(kSink));
+  args.k_scales = data(kKScales);
+  args.v_scales = data(kVScales);
+  args.k_mean = static_cast<const float*>(data(kKMean));
   return args;
 }
 

@@ -15,6 +15,7 @@ struct GeneratorLimits {
   int64_t max_heads = 8;      ///< query heads
   int64_t max_columns = 512;  ///< d and dv
   double max_work = 4e7;      ///< b * hq * sq * sk * (d + dv)
+  double caches = 0;          ///< share of Problems whose K and V lie in a cache, of any placement and format
   /// Problems as devices' fastest kernels take them, among the others: one type of 16 bits, rows behind one another,
   /// columns a multiple of 8 and mostly of a size that models have, a positive scale.
   struct Served {

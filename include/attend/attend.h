@@ -68,6 +68,29 @@ enum {
   ATTEND_MASK_DENSE = 9
 };
 
+/// How the tokens of sequences are placed in a cache; see attend_kv_cache_desc.
+typedef int32_t attend_kv_placement;
+enum { ATTEND_KV_CONTIGUOUS = 0, ATTEND_KV_RING = 1, ATTEND_KV_PAGED = 2 };
+
+/// How elements of cached keys and values are stored.
+typedef int32_t attend_kv_format;
+enum {
+  ATTEND_KV_PLAIN = 0,         ///< as k_type and v_type say
+  ATTEND_KV_INT8 = 1,          ///< signed bytes, one f32 scale for each token and head
+  ATTEND_KV_INT8_CHANNEL = 2,  ///< signed bytes, one f32 scale for each head and column
+  ATTEND_KV_INT4_32 = 3,       ///< two codes in a byte, one bf16 scale for 32 columns of a token and head
+  ATTEND_KV_INT4_64 = 4,       ///< the same for 64 columns
+  ATTEND_KV_E4M3 = 5           ///< 8-bit floats, one f32 scale for each token and head
+};
+
+/// What the bits of a row may depend on (docs/determinism.md); never on threads.
+typedef int32_t attend_guarantee;
+enum {
+  ATTEND_DETERMINISTIC = 0,   ///< on the Problem
+  ATTEND_FAST = 1,            ///< on the Problem; few query rows against bf16 K and V are rounded to bf16 on the way
+  ATTEND_BATCH_INVARIANT = 2  ///< on its own sequence alone, however its queries are cut into calls
+};
+
 /// Where a kernel rounds (docs/numerics.md).
 typedef int32_t attend_arithmetic;
 enum {
@@ -142,6 +165,36 @@ typedef struct attend_mask_term {
   int64_t count2;
 } attend_mask_term;
 
+/// Where keys and values lie that are kept in a cache, and what their elements are (docs/caches.md). Row r of entry e,
+/// head h begins at e * batch + r * row + h * head of k_strides and v_strides, in elements. Token t of sequence n is
+///
+///   CONTIGUOUS  row first[n] + t of entry[n]
+///   RING        row t mod rows of entry[n]; what is overwritten must be hidden by the mask, as a window does
+///   PAGED       row (first[n] + t) mod rows of the sequence's page (first[n] + t) / rows
+typedef struct attend_kv_cache_desc {
+  size_t struct_size;
+  attend_kv_placement placement;
+  attend_kv_format k_format, v_format;
+  int32_t k_mean;          ///< 1: f32 [hk][d] are given at run and added to each decoded key
+  int64_t entries;         ///< entries, or pages, in memory
+  int64_t rows;            ///< tokens that an entry or page holds
+  const int32_t* lengths;  ///< tokens of each sequence, b of them
+  int64_t lengths_count;
+  const int32_t* first;  ///< rows before the first token, b; NULL: 0
+  int64_t first_count;
+  const int32_t* entry;  ///< not with PAGED: entry of each sequence, b; NULL: its own number
+  int64_t entry_count;
+  const int32_t* pages;  ///< PAGED: page numbers
+  int64_t pages_count;
+  int64_t table_width;   ///< PAGED: pages of sequence n begin at n * table_width, or, when 0,
+  const void* cu_pages;  ///< at cu_pages[n]; b + 1 numbers
+  int64_t cu_pages_count;
+  attend_index_type cu_pages_type;
+  int32_t reserved;  ///< 0
+  /// Where scales of a token begin, in scales, with ATTEND_STRIDED; scales of columns are [hk][columns], dense.
+  attend_strides k_scale_strides, v_scale_strides;
+} attend_kv_cache_desc;
+
 /// What one exact forward pass is asked to compute:
 ///
 ///   s = scale * q.k;  s = softcap * tanh(s / softcap);  s += -slope * |own position - k|;  s += bias
@@ -172,6 +225,10 @@ typedef struct attend_attention_fwd_desc {
   attend_index_type cu_q_type, cu_k_type;
   const attend_mask_term* mask_terms;  ///< may be NULL when mask_count is 0: every pair counts
   int64_t mask_count;
+  /// NULL: k and v are tensors. Else they lie in a cache, which has their lengths: sk is 0 or the longest, cu_k NULL.
+  /// For formats with scales k_type and v_type say to what a kernel may round a decoded element. The layout of k and v
+  /// is that of an entry: ATTEND_BSHD token-major, ATTEND_BHSD head-major.
+  const attend_kv_cache_desc* cache;
 } attend_attention_fwd_desc;
 
 /// A checked Problem. Immutable; owns copies of all arrays that the descriptor pointed to.
@@ -249,7 +306,7 @@ typedef struct attend_executor {
 typedef struct attend_plan_options {
   size_t struct_size;
   int32_t threads;                  ///< 0: executor->workers, or ATTEND_NUM_THREADS, or what OpenMP says
-  int32_t reserved;                 ///< 0
+  attend_guarantee guarantee;       ///< what the bits of a row may depend on
   const attend_executor* executor;  ///< NULL: the OpenMP runtime of the process
   const char* kernel;               ///< ask for this kernel by name; NULL: the fastest that takes the Problem
   const attend_device* device;      ///< where it runs; NULL: the CPU. May be destroyed when the plan has been made
@@ -307,7 +364,10 @@ typedef struct attend_attention_fwd_args {
   const float* alibi_slopes;
   const float* bias;
   const float* sink;
-  void* stream;  ///< a cudaStream_t; NULL: the default stream. Plans for the CPU do not look at it
+  void* stream;          ///< a cudaStream_t; NULL: the default stream. Plans for the CPU do not look at it
+  const void* k_scales;  ///< of formats that have scales
+  const void* v_scales;
+  const float* k_mean;  ///< [hk][d]
 } attend_attention_fwd_args;
 
 /// Computes; on a device: puts the work into the stream and returns. Allocates nothing. `workspace` has the plan's
@@ -371,6 +431,73 @@ attend_status attend_merge_ragged(const attend_merge_desc* desc, const void* par
 /// Natural logarithms to base 2 (FlashInfer's unit) and back, `count` values. `in` and `out` may be the same array.
 attend_status attend_lse_natural_to_base2(const float* in, float* out, size_t count);
 attend_status attend_lse_base2_to_natural(const float* in, float* out, size_t count);
+
+// ---- Writing into a cache ----
+
+/// Rotary position embedding: pair i of a row at position p is turned by p * frequencies[i] radians; pairs are halves
+/// apart (i, i + pairs), or interleaved (2i, 2i + 1). Columns from 2 * pairs on stay.
+typedef struct attend_rope {
+  size_t struct_size;
+  int32_t interleaved;  ///< 0 or 1
+  float magnitude;      ///< multiplies what is rotated; 0 means 1
+  const float* frequencies;
+  int64_t pairs;
+} attend_rope;
+
+/// How rotary frequencies are stretched for sequences longer than those of the training (attend/rope.hpp).
+typedef int32_t attend_rope_scaling;
+enum {
+  ATTEND_ROPE_NONE = 0,
+  ATTEND_ROPE_LINEAR = 1,
+  ATTEND_ROPE_NTK = 2,
+  ATTEND_ROPE_LLAMA3 = 3,
+  ATTEND_ROPE_YARN = 4
+};
+typedef struct attend_rope_options {
+  size_t struct_size;
+  int64_t dims;  ///< rotated columns, even; dims / 2 frequencies are written
+  double base;   ///< 0 means 10000
+  attend_rope_scaling scaling;
+  int32_t reserved;               ///< 0
+  double factor;                  ///< 0 means 1
+  int64_t trained_length;         ///< llama3, yarn: tokens; 0 means 8192
+  double low_turns, high_turns;   ///< llama3: 0 means 1 and 4
+  double slow_turns, fast_turns;  ///< yarn: 0 means 1 and 32
+} attend_rope_options;
+/// Fills frequencies [dims / 2], and *magnitude, which may be NULL.
+attend_status attend_rope_frequencies(const attend_rope_options* options, float* frequencies, float* magnitude);
+
+/// Turns rows of [b][rows][heads][cols] with dense layout ATTEND_BSHD, from and to the same memory or not. positions
+/// has one number for each (sequence, row).
+attend_status attend_rotate(const attend_rope* rope, attend_dtype dtype, int64_t b, int64_t rows, int64_t heads,
+                            int64_t cols, const void* from, const int32_t* positions, void* to);
+
+/// New keys and values, and the cache that they go into.
+typedef struct attend_kv_append_args {
+  size_t struct_size;
+  const void* new_k;  ///< rows as those of q, with hk heads
+  const void* new_v;
+  attend_dtype type;  ///< of both
+  int32_t threads;    ///< 0: ATTEND_NUM_THREADS, or what OpenMP says
+  attend_strides new_k_strides, new_v_strides;
+  const attend_rope* rope;   ///< turns keys before they are stored; NULL: none
+  const int32_t* positions;  ///< of each new token; NULL: its own place in its sequence
+  int64_t positions_count;
+  void* k;
+  void* v;
+  void* k_scales;  ///< of formats that have scales: written for tokens, read for channels
+  void* v_scales;
+  const float* k_mean;  ///< subtracted from keys when the cache has k_mean
+} attend_kv_append_args;
+/// Writes the tokens at which the Problem's queries stand, the last ones of each sequence, into its cache, encoded.
+/// Errors: invalid_argument naming the argument.
+attend_status attend_kv_append(const attend_attention_fwd* problem, const attend_kv_append_args* args);
+
+/// Encodes or decodes one row of a cache (docs/caches.md). `type` is that of plain elements.
+attend_status attend_kv_encode(attend_kv_format format, attend_dtype type, const float* from, int64_t columns,
+                               void* row, void* scales);
+attend_status attend_kv_decode(attend_kv_format format, attend_dtype type, const void* row, const void* scales,
+                               int64_t columns, float* to);
 
 // ---- Pages of a KV cache ----
 
@@ -470,12 +597,16 @@ ATTEND_DEFINE_INIT(attend_attention_fwd_cost)
 ATTEND_DEFINE_INIT(attend_attention_fwd_args)
 ATTEND_DEFINE_INIT(attend_executor)
 ATTEND_DEFINE_INIT(attend_merge_desc)
+ATTEND_DEFINE_INIT(attend_kv_append_args)
+ATTEND_DEFINE_INIT(attend_kv_cache_desc)
 ATTEND_DEFINE_INIT(attend_kv_copy)
 ATTEND_DEFINE_INIT(attend_kv_pages_info)
 ATTEND_DEFINE_INIT(attend_plan_options)
 ATTEND_DEFINE_INIT(attend_plan_info)
 ATTEND_DEFINE_INIT(attend_candidate)
 ATTEND_DEFINE_INIT(attend_machine_info)
+ATTEND_DEFINE_INIT(attend_rope)
+ATTEND_DEFINE_INIT(attend_rope_options)
 ATTEND_DEFINE_INIT(attend_isa_info)
 #undef ATTEND_DEFINE_INIT
 

@@ -6,10 +6,13 @@
 #include <attend/device.hpp>
 #include <attend/dtype.hpp>
 #include <attend/executor.hpp>
+#include <attend/kv_append.hpp>
+#include <attend/kv_cache.hpp>
 #include <attend/kv_pages.hpp>
 #include <attend/machine.hpp>
 #include <attend/mask.hpp>
 #include <attend/merge.hpp>
 #include <attend/reference.hpp>
+#include <attend/rope.hpp>
 #include <attend/status.hpp>
 #include <attend/tensor.hpp>

@@ -4,6 +4,7 @@
 #include <attend/device.hpp>
 #include <attend/dtype.hpp>
 #include <attend/executor.hpp>
+#include <attend/kv_cache.hpp>
 #include <attend/mask.hpp>
 #include <attend/status.hpp>
 #include <attend/tensor.hpp>
@@ -49,8 +50,11 @@ struct AttentionFwd {
 
   DType q_type = DType::f32, k_type = DType::f32, v_type = DType::f32, o_type = DType::f32;
   /// Where row r of sequence n, head h begins: n * batch + r * row + h * head; with offsets: (cu[n] + r) * row + h *
-  /// head.
+  /// head; of k and v in a cache: what KvCache says.
   Strides q_strides, k_strides, v_strides, o_strides;
+  /// K and V lie in a cache: it has their lengths (cu_k is empty) and formats. For formats with scales k_type and
+  /// v_type say to what a kernel may round a decoded element.
+  std::optional<KvCache> cache;
 
   std::optional<double> scale;  ///< default 1 / sqrt(d)
   double softcap = 0;           ///< 0: none
@@ -70,16 +74,21 @@ struct AttentionFwd {
   int64_t group() const { return hk > 0 ? hq / hk : 0; }  ///< query heads per key head
   double effective_scale() const;
   int64_t query_length(int64_t n) const { return cu_q.empty() ? sq : cu_q[n + 1] - cu_q[n]; }
-  int64_t key_length(int64_t n) const { return cu_k.empty() ? sk : cu_k[n + 1] - cu_k[n]; }
+  int64_t key_length(int64_t n) const { return cache ? cache->lengths[n] : cu_k.empty() ? sk : cu_k[n + 1] - cu_k[n]; }
   Frame frame(int64_t n, int64_t head) const { return {query_length(n), key_length(n), n, head}; }
   int64_t q_offset(int64_t n, int64_t row, int64_t head) const { return offset(q_strides, cu_q, n, row, head); }
-  int64_t k_offset(int64_t n, int64_t row, int64_t head) const { return offset(k_strides, cu_k, n, row, head); }
-  int64_t v_offset(int64_t n, int64_t row, int64_t head) const { return offset(v_strides, cu_k, n, row, head); }
+  int64_t k_offset(int64_t n, int64_t row, int64_t head) const { return key_offset(k_strides, n, row, head); }
+  int64_t v_offset(int64_t n, int64_t row, int64_t head) const { return key_offset(v_strides, n, row, head); }
   int64_t o_offset(int64_t n, int64_t row, int64_t head) const { return offset(o_strides, cu_q, n, row, head); }
   int64_t lse_offset(int64_t n, int64_t row, int64_t head) const;
   int64_t bias_offset(int64_t n, int64_t head, int64_t row) const;  ///< of key 0
-  int64_t lse_size() const;                                         ///< elements of the lse output
-  int64_t bias_size() const;                                        ///< elements of the bias; 0 without one
+  KvFormat k_format() const { return cache ? cache->k_format : KvFormat::plain; }
+  KvFormat v_format() const { return cache ? cache->v_format : KvFormat::plain; }
+  /// Where the scales of a key or value begin, in scales; only with a cache.
+  int64_t k_scale_offset(int64_t n, int64_t row, int64_t head) const;
+  int64_t v_scale_offset(int64_t n, int64_t row, int64_t head) const;
+  int64_t lse_size() const;   ///< elements of the lse output
+  int64_t bias_size() const;  ///< elements of the bias; 0 without one
 
   /// ok, or invalid_argument: `attention_fwd: <argument> is <found>, expected <what>`.
   Status check() const;
@@ -93,6 +102,11 @@ struct AttentionFwd {
  private:
   static int64_t offset(const Strides& s, const Offsets& cu, int64_t n, int64_t row, int64_t head) {
     return (cu.empty() ? n * s.batch : cu[n] * s.row) + row * s.row + head * s.head;
+  }
+  int64_t key_offset(const Strides& s, int64_t n, int64_t row, int64_t head) const {
+    if (!cache) return offset(s, cu_k, n, row, head);
+    const KvCache::Slot slot = cache->slot(n, row);
+    return slot.entry * s.batch + slot.row * s.row + head * s.head;
   }
 };
 
@@ -117,14 +131,30 @@ struct AttentionFwdArgs {
   const float* alibi_slopes = nullptr;
   const float* bias = nullptr;
   const float* sink = nullptr;
-  void* stream = nullptr;  ///< a cudaStream_t; null: the default stream. Plans for the CPU do not look at it.
+  const void* k_scales = nullptr;  ///< of formats that have scales, of the type that the format names
+  const void* v_scales = nullptr;
+  const float* k_mean = nullptr;  ///< [hk][d]
+  void* stream = nullptr;         ///< a cudaStream_t; null: the default stream. Plans for the CPU do not look at it.
 };
+
+/// What the bits of a row may depend on (docs/determinism.md). In all three a run with the same Problem and inputs
+/// gives the same bits, with any number of threads.
+enum class Guarantee : int32_t {
+  deterministic,    ///< on the Problem
+  fast,             ///< on the Problem; few query rows against bf16 K and V are rounded to bf16 on the way
+  batch_invariant,  ///< on its own sequence alone: not on the others of the batch, nor on the other queries of a call
+};
+/// `deterministic`, `fast`, `batch_invariant`; "?" for a value that is no row.
+const char* guarantee_name(Guarantee guarantee);
+/// Error: invalid_argument naming the text and the names.
+Result<Guarantee> parse_guarantee(std::string_view text);
 
 struct PlanOptions {
   Device device{};                     ///< where it runs; every pointer of a run names its memory
   int threads = 0;                     ///< 0: executor->workers, or ATTEND_NUM_THREADS, or what OpenMP says
   const Executor* executor = nullptr;  ///< the caller's threads; must outlive the plan
   std::string kernel{};                ///< ask for this row by id; empty: the fastest that takes the Problem
+  Guarantee guarantee = Guarantee::deterministic;
 };
 
 /// One kernel row's answer to a Problem.

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "api/registry.hpp"
+#include "base/text.hpp"
 
 namespace attend {
 
@@ -29,6 +30,26 @@ const char* arithmetic_name(Arithmetic arithmetic) {
     case Arithmetic::mma16: return "mma16";
   }
   return "?";
+}
+
+namespace {
+
+constexpr const char* kGuarantees[] = {"deterministic", "fast", "batch_invariant"};
+
+bool is_guarantee(Guarantee guarantee) {
+  return guarantee >= Guarantee::deterministic && guarantee <= Guarantee::batch_invariant;
+}
+
+}  // namespace
+
+const char* guarantee_name(Guarantee guarantee) {
+  return is_guarantee(guarantee) ? kGuarantees[static_cast<int32_t>(guarantee)] : "?";
+}
+
+Result<Guarantee> parse_guarantee(std::string_view text) {
+  for (const Guarantee each : {Guarantee::deterministic, Guarantee::fast, Guarantee::batch_invariant})
+    if (text == guarantee_name(each)) return each;
+  return invalid_argument("guarantee is " + in_quotes(text) + ", expected deterministic, fast or batch_invariant");
 }
 
 const AttentionFwd& AttentionFwdPlan::problem() const { return impl_->problem; }
@@ -73,6 +94,9 @@ Status AttentionFwdPlan::run(const AttentionFwdArgs& args, std::span<std::byte> 
       {"alibi_slopes", args.alibi_slopes, p.alibi && !no_rows && !no_keys},
       {"bias", args.bias, p.bias.has_value() && !no_rows && !no_keys},
       {"sink", args.sink, p.sink && !no_rows},
+      {"k_scales", args.k_scales, p.k_format() != KvFormat::plain && !no_rows && !no_keys},
+      {"v_scales", args.v_scales, p.v_format() != KvFormat::plain && !no_rows && !no_keys},
+      {"k_mean", args.k_mean, p.cache && p.cache->k_mean && !no_rows && !no_keys},
   };
   for (const auto& each : pointers)
     if (each.needed && each.pointer == nullptr)
@@ -110,6 +134,11 @@ Result<AttentionFwdPlan> plan(const AttentionFwd& problem, const PlanOptions& op
   if (options.executor != nullptr && (options.executor->parallel == nullptr || options.executor->workers < 1))
     return invalid_argument("attention_fwd: options.executor has no function or " +
                             std::to_string(options.executor->workers) + " workers, expected a function and at least 1");
+
+  if (!is_guarantee(options.guarantee))
+    return invalid_argument("attention_fwd: options.guarantee is " +
+                            std::to_string(static_cast<int32_t>(options.guarantee)) +
+                            ", expected deterministic (0), fast (1) or batch_invariant (2)");
 
   auto impl = std::make_shared<AttentionFwdPlan::Impl>();
   impl->problem = problem;

@@ -3,6 +3,7 @@
 #include <attend/attend.h>
 
 #include <attend/attention.hpp>
+#include <attend/rope.hpp>
 #include <cstddef>
 #include <iterator>
 
@@ -57,6 +58,37 @@ constexpr Number<MaskKind> kMasks[] = {
 static_assert(
     agree(kMasks, std::variant_size_v<MaskTerm> - 1),
     "masks.def has a row that attend.h lacks: append ATTEND_MASK_<NAME>, and read() and describe() in mask.cpp");
+
+constexpr Number<Guarantee> kGuarantees[] = {{ATTEND_DETERMINISTIC, Guarantee::deterministic},
+                                             {ATTEND_FAST, Guarantee::fast},
+                                             {ATTEND_BATCH_INVARIANT, Guarantee::batch_invariant}};
+static_assert(agree(kGuarantees, std::size(kGuarantees)));
+
+constexpr int32_t kKvFormatRows[] = {
+#define ATTEND_KV_FORMAT(name, bits, scales, scale_type, doc) bits,
+#include <attend/kv_formats.def>
+#undef ATTEND_KV_FORMAT
+};
+constexpr Number<KvFormat> kKvFormats[] = {{ATTEND_KV_PLAIN, KvFormat::plain},
+                                           {ATTEND_KV_INT8, KvFormat::int8},
+                                           {ATTEND_KV_INT8_CHANNEL, KvFormat::int8_channel},
+                                           {ATTEND_KV_INT4_32, KvFormat::int4_32},
+                                           {ATTEND_KV_INT4_64, KvFormat::int4_64},
+                                           {ATTEND_KV_E4M3, KvFormat::e4m3}};
+static_assert(agree(kKvFormats, std::size(kKvFormatRows)),
+              "kv_formats.def has a row that attend.h lacks: append ATTEND_KV_<NAME>");
+
+constexpr Number<RopeScaling> kRopeScalings[] = {{ATTEND_ROPE_NONE, RopeScaling::none},
+                                                 {ATTEND_ROPE_LINEAR, RopeScaling::linear},
+                                                 {ATTEND_ROPE_NTK, RopeScaling::ntk},
+                                                 {ATTEND_ROPE_LLAMA3, RopeScaling::llama3},
+                                                 {ATTEND_ROPE_YARN, RopeScaling::yarn}};
+static_assert(agree(kRopeScalings, std::size(kRopeScalings)));
+
+constexpr Number<KvPlacement> kKvPlacements[] = {{ATTEND_KV_CONTIGUOUS, KvPlacement::contiguous},
+                                                 {ATTEND_KV_RING, KvPlacement::ring},
+                                                 {ATTEND_KV_PAGED, KvPlacement::paged}};
+static_assert(agree(kKvPlacements, std::size(kKvPlacements)));
 
 constexpr Number<Layout> kLayouts[] = {
     {ATTEND_BSHD, Layout::bshd}, {ATTEND_BHSD, Layout::bhsd}, {ATTEND_THD, Layout::thd}};

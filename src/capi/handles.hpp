@@ -12,7 +12,8 @@
 
 struct attend_attention_fwd {
   attend::AttentionFwd problem;
-  std::vector<attend_mask_term> terms;  ///< views of problem.mask, for attend_attention_fwd_describe
+  std::vector<attend_mask_term> terms{};  ///< views of problem.mask, for attend_attention_fwd_describe
+  attend_kv_cache_desc cache{};           ///< the same of problem.cache
 };
 
 struct attend_attention_fwd_plan {

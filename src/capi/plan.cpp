@@ -15,7 +15,10 @@ Status read_options(std::string_view operation, const attend_plan_options* from,
   if (from == nullptr) return {};
   attend_plan_options options = attend_plan_options_init();
   ATTEND_CAPI_TRY(read_struct(operation, "options", from, &options));
-  ATTEND_CAPI_TRY(expect_zero(operation, "options.reserved", options.reserved, "reserved"));
+  if (options.guarantee < ATTEND_DETERMINISTIC || options.guarantee > ATTEND_BATCH_INVARIANT)
+    return refuse(operation, "options.guarantee", std::to_string(options.guarantee),
+                  "ATTEND_DETERMINISTIC (0), ATTEND_FAST (1) or ATTEND_BATCH_INVARIANT (2)");
+  to->guarantee = static_cast<Guarantee>(options.guarantee);
   if (options.threads < 0) {
     return refuse(operation, "options.threads", std::to_string(options.threads), "0 (as many as there are) or more");
   }
@@ -68,7 +71,15 @@ Status read_args(std::string_view operation, const AttentionFwd& problem, const 
   ATTEND_CAPI_TRY(require(operation, "args.bias", args.bias, rows && keys && problem.bias.has_value(),
                           floats(problem.bias_size(), "a bias")));
   ATTEND_CAPI_TRY(require(operation, "args.sink", args.sink, rows && problem.sink, floats(problem.hq, "a sink")));
-  *to = {args.q, args.k, args.v, args.o, args.lse, args.alibi_slopes, args.bias, args.sink, args.stream};
+  const bool cached = rows && keys && problem.cache.has_value();
+  ATTEND_CAPI_TRY(require(operation, "args.k_scales", args.k_scales, cached && problem.k_format() != KvFormat::plain,
+                          [] { return "scales, as k_format asks for them"; }));
+  ATTEND_CAPI_TRY(require(operation, "args.v_scales", args.v_scales, cached && problem.v_format() != KvFormat::plain,
+                          [] { return "scales, as v_format asks for them"; }));
+  ATTEND_CAPI_TRY(require(operation, "args.k_mean", args.k_mean, cached && problem.cache->k_mean,
+                          floats(problem.hk * problem.d, "k_mean")));
+  *to = {args.q,    args.k,    args.v,        args.o,        args.lse,    args.alibi_slopes,
+         args.bias, args.sink, args.k_scales, args.v_scales, args.k_mean, args.stream};
   return {};
 }
 

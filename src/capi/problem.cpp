@@ -8,6 +8,7 @@
 
 #include "base/saturate.hpp"
 #include "capi/handles.hpp"
+#include "capi/kv_cache.hpp"
 #include "capi/mask.hpp"
 #include "capi/structs.hpp"
 
@@ -44,9 +45,14 @@ Status read_offsets(std::string_view operation, const std::string& name, const v
   return refuse(operation, name + "_type", std::to_string(type), "ATTEND_INT32 (0) or ATTEND_INT64 (1)");
 }
 
-namespace {
+void describe_offsets(const Offsets& from, const void** data, int64_t* count, attend_index_type* type) {
+  if (from.empty()) return;
+  *count = from.size();
+  *type = from.is_wide() ? ATTEND_INT64 : ATTEND_INT32;
+  *data = from.is_wide() ? static_cast<const void*>(from.wide().data()) : from.narrow().data();
+}
 
-attend_strides from_strides(const Strides& from) { return {from.batch, from.row, from.head}; }
+namespace {
 
 /// Longest sequence. What is not a cumulative list gives some number; check() then refuses the list.
 int64_t longest(const Offsets& cu) {
@@ -106,7 +112,10 @@ Status set_dense(std::string_view operation, Layout layout, AttentionFwd* proble
   if (std::min({problem->b, problem->sq, problem->sk, problem->hq, problem->hk, problem->d, problem->dv}) < 0)
     return {};
   const int64_t queries = saturating_product({problem->b, problem->sq, problem->hq, columns});
-  const int64_t keys = saturating_product({problem->b, problem->sk, problem->hk, columns});
+  // A group of an int4 cache may be wider than the columns.
+  const int64_t keys =
+      problem->cache ? saturating_product({problem->cache->entries, problem->cache->rows, problem->hk, columns + 64})
+                     : saturating_product({problem->b, problem->sk, problem->hk, columns});
   if (std::max(queries, keys) == std::numeric_limits<int64_t>::max()) {
     return refuse(operation, "b * sq * hq * d or b * sk * hk * d", "too large for a dense layout",
                   "less than 2^63 elements");
@@ -130,8 +139,9 @@ Status read_problem(std::string_view operation, const attend_attention_fwd_desc&
       read_offsets(operation, "desc.cu_q", desc.cu_q, desc.cu_q_count, desc.cu_q_type, desc.b, "b", &problem->cu_q));
   ATTEND_CAPI_TRY(
       read_offsets(operation, "desc.cu_k", desc.cu_k, desc.cu_k_count, desc.cu_k_type, desc.b, "b", &problem->cu_k));
+  if (desc.cache != nullptr) ATTEND_CAPI_TRY(read_cache(operation, desc.layout, desc.cache, desc.b, &problem->cache));
   problem->sq = desc.sq == 0 ? longest(problem->cu_q) : desc.sq;
-  problem->sk = desc.sk == 0 ? longest(problem->cu_k) : desc.sk;
+  problem->sk = desc.sk != 0 ? desc.sk : problem->cache ? longest_length(*problem->cache) : longest(problem->cu_k);
   ATTEND_CAPI_TRY(read_layout(operation, desc, problem));
 
   bool has_scale = false;
@@ -155,15 +165,9 @@ Status make(AttentionFwd problem, attend_attention_fwd** to) {
   auto made = std::make_unique<attend_attention_fwd>();
   made->problem = std::move(problem);
   made->terms = describe_mask(made->problem.mask);
+  made->cache = describe_cache(made->problem);
   *to = made.release();
   return {};
-}
-
-void describe_offsets(const Offsets& from, const void** data, int64_t* count, attend_index_type* type) {
-  if (from.empty()) return;
-  *count = from.size();
-  *type = from.is_wide() ? ATTEND_INT64 : ATTEND_INT32;
-  *data = from.is_wide() ? static_cast<const void*>(from.wide().data()) : from.narrow().data();
 }
 
 attend_attention_fwd_desc describe(const attend_attention_fwd& from) {
@@ -202,6 +206,7 @@ attend_attention_fwd_desc describe(const attend_attention_fwd& from) {
   describe_offsets(problem.cu_k, &to.cu_k, &to.cu_k_count, &to.cu_k_type);
   to.mask_terms = from.terms.empty() ? nullptr : from.terms.data();
   to.mask_count = static_cast<int64_t>(from.terms.size());
+  to.cache = problem.cache ? &from.cache : nullptr;
   return to;
 }
 

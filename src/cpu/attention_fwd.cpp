@@ -7,10 +7,14 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <limits>
 #include <new>
 
+#include "base/saturate.hpp"
 #include "cpu/block.hpp"
+#include "cpu/decode.hpp"
 #include "cpu/isa.hpp"
+#include "cpu/key_rows.hpp"
 #include "cpu/parallel.hpp"
 #include "cpu/targets/target.hpp"
 #include "plan/work_list.hpp"
@@ -44,8 +48,19 @@ struct WorkspaceLayout {
   int64_t k_panels = 0, v_panels = 0, flags = 0;  ///< of buffer 0
   int64_t buffer = 0;                             ///< from one buffer to the next
   int64_t progress = 0;
+  int64_t decode = 0;  ///< what Decode shares
   int64_t bytes = 0;
 };
+
+/// Keys of a chunk when results may not depend on the Problem: long enough to make merges cheap, short enough to give
+/// many workers a part.
+constexpr int64_t kInvariantChunk = 4096;
+
+/// Rows of a sequence and key head up to which keys are streamed past them in place; more rows pay for packing the
+/// keys. The two ways round differently, so batch-invariant results take one of them always.
+int64_t most_decode_rows(Guarantee guarantee) {
+  return guarantee == Guarantee::batch_invariant ? std::numeric_limits<int64_t>::max() - 1 : kDecodeRows;
+}
 
 /// How many pack tasks and how many blocks of a wave are done.
 struct WaveProgress {
@@ -62,32 +77,41 @@ int64_t block_rows(const AttentionFwd& problem, int64_t panel_bytes) {
 
 class CpuRun final : public PreparedRun {
  public:
-  CpuRun(const AttentionFwdKernel& kernel, Arithmetic arithmetic, const AttentionFwd& problem,
-         const PlanOptions& options)
-      : kernel_(kernel), arithmetic_(arithmetic), problem_(problem), executor_(options.executor) {
+  CpuRun(const AttentionFwdKernel& kernel, Arithmetic arithmetic, const DecodeKernel& decode_kernel,
+         const AttentionFwd& problem, const PlanOptions& options)
+      : kernel_(kernel),
+        arithmetic_(arithmetic),
+        problem_(problem),
+        executor_(options.executor),
+        decode_(decode_kernel, problem_, most_decode_rows(options.guarantee),
+                options.guarantee == Guarantee::batch_invariant ? kInvariantChunk : 0) {
     threads_ = options.threads > 0 ? options.threads : executor_ != nullptr ? executor_->workers : default_threads();
     layout_.k_panel = align_up(kernel.k_panel_bytes(static_cast<int32_t>(problem.d)));
     layout_.v_panel = align_up(kernel.v_panel_bytes(static_cast<int32_t>(problem.dv)));
     block_rows_ = block_rows(problem, layout_.k_panel + layout_.v_panel);
-    work_ = WorkList::make(problem_, {block_rows_, kStripeRows, kPanelKeys, kPanelsPerPackTask,
-                                      layout_.k_panel + layout_.v_panel, kWaveBytesPerThread * threads_});
+    work_ = WorkList::make(problem_,
+                           {block_rows_, kStripeRows, kPanelKeys, kPanelsPerPackTask, layout_.k_panel + layout_.v_panel,
+                            saturating_add(most_decode_rows(options.guarantee), 1), kWaveBytesPerThread * threads_});
     int64_t most_tasks = 1;
     for (const Wave& wave : work_.waves) {
       most_tasks = std::max(most_tasks, wave.tasks);
       first_item_.push_back(items_);
       items_ += wave.pack_tasks + wave.tasks;
     }
-    workers_ = static_cast<int>(std::min<int64_t>(threads_, most_tasks));
+    const auto decode_items = static_cast<int64_t>(decode_.list().items.size());
+    workers_ = static_cast<int>(std::min<int64_t>(threads_, std::max(most_tasks, decode_items)));
 
-    layout_.scratch = align_up(BlockScratch::bytes(kernel_, problem_));
+    layout_.scratch =
+        align_up(std::max(work_.waves.empty() ? 0 : BlockScratch::bytes(kernel_, problem_), decode_.scratch_bytes()));
     layout_.k_panels = layout_.scratch * workers_;
     layout_.v_panels = layout_.k_panels + work_.max_wave_panels * layout_.k_panel;
     layout_.flags = layout_.v_panels + work_.max_wave_panels * layout_.v_panel;
     layout_.buffer = layout_.flags + align_up(work_.max_wave_panels) - layout_.k_panels;
     buffers_ = workers_ == 1 ? 1 : std::min<int64_t>(kSharedBuffers, static_cast<int64_t>(work_.waves.size()));
     layout_.progress = layout_.k_panels + buffers_ * layout_.buffer;
-    layout_.bytes = layout_.progress + static_cast<int64_t>(work_.waves.size() * sizeof(WaveProgress)) +
-                    kWorkspaceAlignment;  // and room to align the caller's pointer
+    layout_.decode = align_up(layout_.progress + static_cast<int64_t>(work_.waves.size() * sizeof(WaveProgress)));
+    layout_.bytes =
+        layout_.decode + decode_.shared_bytes() + kWorkspaceAlignment;  // and room to align the caller's pointer
   }
 
   int threads() const override { return threads_; }
@@ -108,15 +132,19 @@ class CpuRun final : public PreparedRun {
         work_.folded ? "heads of a group folded into rows" : "one head a block", static_cast<long long>(layout_.bytes),
         static_cast<long long>(buffers_ * layout_.buffer), static_cast<long long>(buffers_ * work_.max_wave_panels),
         static_cast<long long>(layout_.scratch * workers_), workers_, static_cast<long long>(layout_.scratch));
-    return text;
+    return text + (decode_.list().items.empty() ? std::string() : decode_.explain());
   }
 
   Status run(const AttentionFwdArgs& args, std::byte* workspace) const override {
     std::byte* base = workspace + (-reinterpret_cast<uintptr_t>(workspace) & (kWorkspaceAlignment - 1));
     auto* progress = reinterpret_cast<WaveProgress*>(base + layout_.progress);
     for (size_t i = 0; i < work_.waves.size(); ++i) new (progress + i) WaveProgress;
-    parallel_for(executor_, workers_, items_,
-                 [&](int64_t i, int worker) { run_item(args, base, progress, i, worker); });
+    decode_.begin(base + layout_.decode);
+    const auto all = items_ + static_cast<int64_t>(decode_.list().items.size());
+    parallel_for(executor_, workers_, all, [&](int64_t i, int worker) {
+      if (i < items_) return run_item(args, base, progress, i, worker);
+      decode_.run_item(args, i - items_, base + layout_.scratch * worker, base + layout_.decode);
+    });
     return {};
   }
 
@@ -134,7 +162,7 @@ class CpuRun final : public PreparedRun {
     if (in_wave < wave.pack_tasks) {
       if (w >= buffers_)
         wait_for(progress[w - buffers_].computed, work_.waves[static_cast<size_t>(w - buffers_)].tasks);
-      pack(args, buffer, wave, in_wave);
+      pack(args, buffer, wave, in_wave, base + layout_.scratch * worker);
       count_up(progress[w].packed);
       return;
     }
@@ -144,7 +172,8 @@ class CpuRun final : public PreparedRun {
     count_up(progress[w].computed);
   }
 
-  void pack(const AttentionFwdArgs& args, std::byte* buffer, const Wave& wave, int64_t index) const {
+  void pack(const AttentionFwdArgs& args, std::byte* buffer, const Wave& wave, int64_t index,
+            std::byte* scratch) const {
     // The unit whose pack tasks hold `index`: the last one that begins at or before it.
     int64_t low = wave.first_unit, high = wave.first_unit + wave.units;
     while (high - low > 1) {
@@ -154,18 +183,17 @@ class CpuRun final : public PreparedRun {
     const Unit& unit = work_.units[static_cast<size_t>(low)];
     const int64_t begin = (index - unit.first_pack_task) * kPanelsPerPackTask;
     const int64_t end = std::min(begin + kPanelsPerPackTask, unit.panels);
-    const auto* k = static_cast<const char*>(args.k);
-    const auto* v = static_cast<const char*>(args.v);
+    BlockScratch at;
+    at.place(kernel_, problem_, scratch);
     for (int64_t p = begin; p < end; ++p) {
       const int64_t key = unit.keys.begin + p * kPanelKeys, panel = unit.first_panel + p;
       const int32_t keys = static_cast<int32_t>(std::min<int64_t>(kPanelKeys, unit.keys.end - key));
-      const int64_t k_at = problem_.k_offset(unit.sequence, key, unit.key_head) * dtype_bytes(problem_.k_type);
-      const int64_t v_at = problem_.v_offset(unit.sequence, key, unit.key_head) * dtype_bytes(problem_.v_type);
-      kernel_.pack_k(buffer + layout_.k_panels + panel * layout_.k_panel, k + k_at, element(problem_.k_type),
-                     problem_.k_strides.row, keys, static_cast<int32_t>(problem_.d));
-      const bool nonfinite =
-          kernel_.pack_v(buffer + layout_.v_panels + panel * layout_.v_panel, v + v_at, element(problem_.v_type),
-                         problem_.v_strides.row, keys, static_cast<int32_t>(problem_.dv));
+      const KeyRows k = key_rows(problem_, args, unit.sequence, unit.key_head, key, keys, at.gather);
+      kernel_.pack_k(buffer + layout_.k_panels + panel * layout_.k_panel, k.data, k.type, k.row_stride, keys,
+                     static_cast<int32_t>(problem_.d));
+      const KeyRows v = value_rows(problem_, args, unit.sequence, unit.key_head, key, keys, at.gather);
+      const bool nonfinite = kernel_.pack_v(buffer + layout_.v_panels + panel * layout_.v_panel, v.data, v.type,
+                                            v.row_stride, keys, static_cast<int32_t>(problem_.dv));
       buffer[layout_.flags + panel] = std::byte{nonfinite};
     }
   }
@@ -188,6 +216,7 @@ class CpuRun final : public PreparedRun {
   int64_t block_rows_ = kBlockRows;
   int threads_ = 1, workers_ = 1;
   WorkList work_;
+  Decode decode_;
   std::vector<int64_t> first_item_;  ///< of each wave
   int64_t items_ = 0, buffers_ = 1;
   WorkspaceLayout layout_;
@@ -199,6 +228,12 @@ struct Row {
   const char* arithmetic_name;
   const char* why;
   const AttentionFwdKernel* kernel;
+};
+
+struct DecodeRow {
+  const char* target;
+  Arithmetic arithmetic;
+  const DecodeKernel* kernel;
 };
 
 const std::vector<Row>& rows() {
@@ -215,6 +250,33 @@ const std::vector<Row>& rows() {
   return table;
 }
 
+const std::vector<DecodeRow>& decode_rows() {
+  static const std::vector<DecodeRow> table = {
+#define ATTEND_CPU_TARGET(target, needs)
+#define ATTEND_CPU_ATTENTION_FWD(target, arithmetic, why)
+#define ATTEND_CPU_DECODE(target, arithmetic, why) {#target, Arithmetic::arithmetic, &target::kDecode_##arithmetic},
+#include "cpu/kernels.def"
+#undef ATTEND_CPU_DECODE
+#undef ATTEND_CPU_ATTENTION_FWD
+#undef ATTEND_CPU_TARGET
+  };
+  return table;
+}
+
+/// The decoding kernel that goes with a row: the last of its target or a slower one. bf16 products are for those who
+/// ask for them: against long caches they cost three digits of accuracy.
+const DecodeKernel& decode_kernel(const Row& row, const AttentionFwd& problem, Guarantee guarantee) {
+  const DecodeKernel* found = nullptr;
+  const bool plain = problem.k_format() == KvFormat::plain && problem.v_format() == KvFormat::plain;
+  const bool rounds = row.arithmetic == Arithmetic::bf16_dot && guarantee == Guarantee::fast && plain;
+  for (const Target& target : targets()) {
+    for (const DecodeRow& each : decode_rows())
+      if (target.name == each.target && (each.arithmetic == Arithmetic::f32 || rounds)) found = each.kernel;
+    if (target.name == row.target) break;
+  }
+  return *found;
+}
+
 std::string refuse(const KernelRow& row, const AttentionFwd& problem) {
   if (row.arithmetic != Arithmetic::bf16_dot) return {};
   const struct {
@@ -229,8 +291,9 @@ std::string refuse(const KernelRow& row, const AttentionFwd& problem) {
 
 Result<std::shared_ptr<const PreparedRun>> prepare(const KernelRow& row, const AttentionFwd& problem,
                                                    const PlanOptions& options) {
-  return std::shared_ptr<const PreparedRun>(
-      std::make_shared<CpuRun>(*rows()[static_cast<size_t>(row.index)].kernel, row.arithmetic, problem, options));
+  const Row& mine = rows()[static_cast<size_t>(row.index)];
+  return std::shared_ptr<const PreparedRun>(std::make_shared<CpuRun>(
+      *mine.kernel, row.arithmetic, decode_kernel(mine, problem, options.guarantee), problem, options));
 }
 
 }  // namespace

@@ -6,13 +6,15 @@
 #include <cmath>
 #include <limits>
 
+#include "cpu/key_rows.hpp"
+#include "cpu/row_finish.hpp"
 #include "cpu/row_mask.hpp"
 
 namespace attend::cpu {
 
 namespace {
 
-constexpr double kLog2e = 1.4426950408889634, kLn2 = 0.6931471805599453;
+constexpr double kLog2e = 1.4426950408889634;
 constexpr float kNegInf = -std::numeric_limits<float>::infinity();
 
 /// Rows of `out` and of state that register tiles may touch beyond the block's own.
@@ -187,38 +189,16 @@ class Block {
     kernel_.run_stripe(stripe);
   }
 
-  /// A tree, so that the additions do not wait for each other.
-  static float sum_of_lanes(const float* lanes) {
-    float s[kMaxLanes];
-    for (int i = 0; i < kMaxLanes; ++i) s[i] = lanes[i];
-    for (int half = kMaxLanes / 2; half > 0; half /= 2)
-      for (int i = 0; i < half; ++i) s[i] += s[i + half];
-    return s[0];
-  }
-
   /// Divides by the sum, adds the sink, writes o and lse.
   void finish_row(int row) {
-    double sum = sum_of_lanes(scratch_.sum + row * kMaxLanes);
-    double max = scratch_.max[row];
+    const double sum = sum_of_lanes(scratch_.sum + row * kMaxLanes);
     const int64_t head = head_of(row);
-    double factor = sum == 0 ? 0 : 1 / sum;
     float* out = scratch_.out + row * out_stride_;
     if (sum == 0) std::fill_n(out, out_stride_, 0.0F);
-    if (problem_.sink) {
-      const double sink = args_.sink[head] * kLog2e, top = std::max(max, sink);
-      if (!(top == -std::numeric_limits<double>::infinity())) {
-        const double rescale = std::exp2(max - top);
-        sum = sum * rescale + std::exp2(sink - top);
-        factor = rescale / sum;
-        max = top;
-      }
-    }
+    const float factor = cpu::finish_row(problem_, args_, unit_.sequence, q_of(row), head, scratch_.max[row], sum);
     auto* o = static_cast<char*>(args_.o);
     kernel_.store_row(o + problem_.o_offset(unit_.sequence, q_of(row), head) * dtype_bytes(problem_.o_type),
-                      element(problem_.o_type), out, static_cast<int32_t>(problem_.dv), static_cast<float>(factor));
-    if (problem_.lse)
-      args_.lse[problem_.lse_offset(unit_.sequence, q_of(row), head)] =
-          static_cast<float>((max + std::log2(sum)) * kLn2);
+                      element(problem_.o_type), out, static_cast<int32_t>(problem_.dv), factor);
   }
 
   const AttentionFwdKernel& kernel_;
@@ -254,6 +234,7 @@ int64_t BlockScratch::place(const AttentionFwdKernel& kernel, const AttentionFwd
   take(max, kPaddedRows * 4);
   take(sum, int64_t{kPaddedRows} * kMaxLanes * 4);
   take(out, kPaddedRows * kernel.out_stride(static_cast<int32_t>(problem.dv)) * 4);
+  take(gather, gather_bytes(problem));
   return used;
 }
 

@@ -33,6 +33,7 @@ struct BlockScratch {
   float* max = nullptr;
   float* sum = nullptr;
   float* out = nullptr;
+  std::byte* gather = nullptr;
 
   static int64_t bytes(const AttentionFwdKernel& kernel, const AttentionFwd& problem) {
     BlockScratch scratch;

@@ -16,6 +16,8 @@ inline constexpr int kStripeRows = 12;
 inline constexpr int kBlockRows = 192;
 /// Lanes of the widest vector: room that every per-row partial sum has.
 inline constexpr int kMaxLanes = 16;
+/// Columns of Q, K and V at most.
+inline constexpr int kMaxColumns = 512;
 
 /// Element types as the packers see them; the order of dtypes.def.
 enum class Element : int32_t { f32, f16, bf16 };

@@ -14,6 +14,7 @@ using plan_detail::KernelRow;
 
 /// The lists count in 32 bits.
 std::string refuse_simple(const KernelRow&, const AttentionFwd& p) {
+  if (p.cache) return kNoCache;
   constexpr int64_t kLongest = INT_MAX - 1024;
   if (p.sq > kLongest || p.sk > kLongest) return "sequences of 2^31 tokens or more";
   return {};

@@ -14,6 +14,9 @@
 
 namespace attend::cuda {
 
+/// What every row here says to a Problem with a cache.
+inline constexpr const char* kNoCache = "K and V lie in a cache, which only the CPU's rows read";
+
 /// What kernels of exact forward attention read beside the tensors, on the device: sequences, items, tiles and bits, in
 /// one allocation that lives as long as this.
 class AttentionFwdLists {

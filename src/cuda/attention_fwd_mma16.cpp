@@ -6,6 +6,7 @@
 namespace attend::cuda {
 
 std::string refuse_mma16(const Mma16Limits& limits, const AttentionFwd& p) {
+  if (p.cache) return kNoCache;
   const struct {
     const char* name;
     DType type;

@@ -12,6 +12,13 @@ namespace {
 /// Rows of all sequences together.
 int64_t total_rows(const Offsets& cu, int64_t b, int64_t longest) { return cu.empty() ? b * longest : cu[b]; }
 
+/// Bytes of one key or value of one head, its scales too.
+int64_t key_bytes(KvFormat format, DType type, int64_t columns) {
+  const KvFormatRow row = kv_format_row(format);
+  const int64_t scales = row.scales == KvScales::channel ? 0 : kv_row_scales(format, columns);
+  return kv_bytes(format, type, kv_row_elements(format, columns)) + scales * dtype_bytes(row.scale_type);
+}
+
 }  // namespace
 
 AttentionFwd AttentionFwd::dense(Layout layout, DType type, int64_t b, int64_t hq, int64_t hk, int64_t sq, int64_t sk,
@@ -30,8 +37,15 @@ AttentionFwd AttentionFwd::dense(Layout layout, DType type, int64_t b, int64_t h
 
 void AttentionFwd::set_layout(Layout layout) {
   q_strides = checked_dense_strides(layout, sq, hq, d);
-  k_strides = checked_dense_strides(layout, sk, hk, d);
-  v_strides = checked_dense_strides(layout, sk, hk, dv);
+  if (cache) {
+    k_strides = cache->dense(layout, cache->k_format, hk, d);
+    v_strides = cache->dense(layout, cache->v_format, hk, dv);
+    cache->k_scale_strides = cache->dense_scales(layout, cache->k_format, hk, d);
+    cache->v_scale_strides = cache->dense_scales(layout, cache->v_format, hk, dv);
+  } else {
+    k_strides = checked_dense_strides(layout, sk, hk, d);
+    v_strides = checked_dense_strides(layout, sk, hk, dv);
+  }
   o_strides = checked_dense_strides(layout, sq, hq, dv);
 }
 
@@ -48,6 +62,25 @@ int64_t AttentionFwd::bias_offset(int64_t n, int64_t head, int64_t row) const {
   return (bias->row ? plane * sq + row : plane) * sk;
 }
 
+namespace {
+
+int64_t scale_offset(const KvCache& cache, KvFormat format, const Strides& s, int64_t n, int64_t row, int64_t head,
+                     int64_t columns) {
+  if (kv_format_row(format).scales == KvScales::channel) return head * columns;
+  const KvCache::Slot slot = cache.slot(n, row);
+  return slot.entry * s.batch + slot.row * s.row + head * s.head;
+}
+
+}  // namespace
+
+int64_t AttentionFwd::k_scale_offset(int64_t n, int64_t row, int64_t head) const {
+  return scale_offset(*cache, cache->k_format, cache->k_scale_strides, n, row, head, d);
+}
+
+int64_t AttentionFwd::v_scale_offset(int64_t n, int64_t row, int64_t head) const {
+  return scale_offset(*cache, cache->v_format, cache->v_scale_strides, n, row, head, dv);
+}
+
 int64_t AttentionFwd::lse_size() const { return lse ? hq * total_rows(cu_q, b, sq) : 0; }
 
 int64_t AttentionFwd::bias_size() const {
@@ -57,7 +90,7 @@ int64_t AttentionFwd::bias_size() const {
 
 Cost AttentionFwd::cost() const {
   Cost cost;
-  const bool fixed = cu_q.empty() && cu_k.empty();
+  const bool fixed = cu_q.empty() && cu_k.empty() && !cache;
   // Heads and sequences that see the same keys are counted once.
   const int64_t heads = mask.per_head() ? hq : 1;
   const int64_t sequences = fixed && !differs_by_batch(mask) && b > 0 ? 1 : b;
@@ -66,10 +99,12 @@ Cost AttentionFwd::cost() const {
   }
   cost.visible_pairs *= (hq / heads) * (sequences == 1 ? b : 1);
   cost.flops = 2.0 * static_cast<double>(cost.visible_pairs) * static_cast<double>(d + dv);
-  const double q_rows = static_cast<double>(total_rows(cu_q, b, sq) * hq),
-               k_rows = static_cast<double>(total_rows(cu_k, b, sk) * hk);
+  int64_t keys = 0;
+  for (int64_t n = 0; cache && n < b; ++n) keys += key_length(n);
+  if (!cache) keys = total_rows(cu_k, b, sk);
+  const double q_rows = static_cast<double>(total_rows(cu_q, b, sq) * hq), k_rows = static_cast<double>(keys * hk);
   cost.bytes = q_rows * static_cast<double>(d * dtype_bytes(q_type) + dv * dtype_bytes(o_type) + (lse ? 4 : 0)) +
-               k_rows * static_cast<double>(d * dtype_bytes(k_type) + dv * dtype_bytes(v_type));
+               k_rows * static_cast<double>(key_bytes(k_format(), k_type, d) + key_bytes(v_format(), v_type, dv));
   return cost;
 }
 

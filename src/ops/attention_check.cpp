@@ -8,6 +8,7 @@
 
 #include "base/saturate.hpp"
 #include "ops/argument.hpp"
+#include "ops/kv_cache.hpp"
 #include "ops/mask/terms.hpp"
 
 namespace attend {
@@ -115,12 +116,39 @@ Status check_sizes(const AttentionFwd& p) {
   return {};
 }
 
+namespace {
+
+/// What a ring no longer holds must not be seen.
+Status check_window(const AttentionFwd& p) {
+  const KvCache& cache = *p.cache;
+  if (cache.placement != KvPlacement::ring) return {};
+  const int64_t heads = p.mask.per_head() ? p.hq : 1;
+  for (int64_t n = 0; n < p.b; ++n)
+    for (int64_t head = 0; head < heads; ++head) {
+      const Frame frame = p.frame(n, head);
+      const Range seen = intersect(p.mask.key_span(frame, {0, frame.sq}), {0, frame.sk});
+      const int64_t oldest = frame.sk - cache.rows;
+      if (!seen.empty() && seen.begin < oldest)
+        return wrong_argument("mask",
+                              "one that shows key " + print_number(seen.begin) + " of sequence " + print_number(n),
+                              "one that hides keys before " + print_number(oldest) +
+                                  ", which the ring no longer holds, as a window does");
+    }
+  return {};
+}
+
+}  // namespace
+
 Status AttentionFwd::check() const {
   if (Status status = check_sizes(*this); !status.ok()) return status;
+  if (cache) {
+    if (Status status = check_cache(*this); !status.ok()) return status;
+    if (Status status = check_cache_strides(*this); !status.ok()) return status;
+  }
   const Status strides[] = {
       check_strides("q", q_strides, cu_q, b, sq, hq, d, false),
-      check_strides("k", k_strides, cu_k, b, sk, hk, d, false),
-      check_strides("v", v_strides, cu_k, b, sk, hk, dv, false),
+      cache ? Status() : check_strides("k", k_strides, cu_k, b, sk, hk, d, false),
+      cache ? Status() : check_strides("v", v_strides, cu_k, b, sk, hk, dv, false),
       check_strides("o", o_strides, cu_q, b, sq, hq, dv, true),
   };
   for (const Status& status : strides) {
@@ -134,7 +162,8 @@ Status AttentionFwd::check() const {
     return wrong_argument("softcap", softcap, "0 (none) or 2^-64 to 2^64");
   }
   if (alibi_per_batch && !alibi) return wrong_argument("alibi_per_batch", "true", "false without alibi");
-  return mask.check(*this);
+  if (Status status = mask.check(*this); !status.ok()) return status;
+  return cache ? check_window(*this) : Status();
 }
 
 }  // namespace attend

@@ -6,134 +6,16 @@
 #include "base/text.hpp"
 #include "ops/argument.hpp"
 #include "ops/attention_check.hpp"
+#include "ops/kv_cache.hpp"
 #include "ops/mask/terms.hpp"
+#include "ops/problem_line.hpp"
 
 // The text form of a Problem; the grammar is docs/problem-text.md.
 namespace attend {
 namespace {
 
-constexpr std::string_view kOperation = "attention_fwd";
-
 constexpr std::array kLayouts{Layout::bshd, Layout::bhsd, Layout::thd};
 constexpr std::array<std::string_view, 3> kLayoutNames{"bshd", "bhsd", "thd"};
-
-/// Keys of the line, in the order in which they are printed.
-enum Key {
-  kB,
-  kHq,
-  kHk,
-  kSq,
-  kSk,
-  kD,
-  kDv,
-  kDtype,
-  kOffsets,
-  kLayout,
-  kQ,
-  kK,
-  kV,
-  kO,
-  kScale,
-  kSoftcap,
-  kAlibi,
-  kBias,
-  kSink,
-  kLse,
-  kMask,
-  kKeys
-};
-constexpr std::array<std::string_view, kKeys> kNames{
-    "b",     "hq",      "hk",     "sq",        "sk",        "d",         "dv",
-    "dtype", "offsets", "layout", "q_strides", "k_strides", "v_strides", "o_strides",
-    "scale", "softcap", "alibi",  "bias",      "sink",      "lse",       "mask"};
-
-/// The values of a line by key. Reads give a default for a key that is not there and remember the first error.
-class Line {
- public:
-  explicit Line(std::string_view text) {
-    bool first = true;
-    while (!text.empty() && status_.ok()) {
-      const size_t end = std::min(text.find_first_of(" \t\r\n"), text.size());
-      const std::string_view word = text.substr(0, end);
-      text.remove_prefix(std::min(end + 1, text.size()));
-      if (word.empty()) continue;
-      if (first) {
-        if (word != kOperation) fail("operation", in_quotes(word), std::string(kOperation));
-        first = false;
-      } else {
-        store(word);
-      }
-    }
-    if (first) fail("operation", "missing", std::string(kOperation));
-  }
-
-  const Status& status() const { return status_; }
-  void fail(std::string_view argument, std::string_view found, std::string_view expected) {
-    if (status_.ok()) status_ = wrong_argument(argument, found, expected);
-  }
-  void fail(Status status) {
-    if (status_.ok()) status_ = std::move(status);
-  }
-
-  bool has(Key key) const { return present_[key]; }
-  std::string_view text(Key key) const { return values_[key]; }
-  /// Whether the value is a list of lengths: `5,0,4`; a list of one is `5,` and of none `,`.
-  bool is_list(Key key) const { return values_[key].find(',') != std::string_view::npos; }
-
-  int64_t integer(Key key, int64_t otherwise) {
-    if (!has(key)) return otherwise;
-    const auto value = parse_number<int64_t>(values_[key]);
-    if (!value) fail(kNames[key], in_quotes(values_[key]), "an integer");
-    return value.value_or(otherwise);
-  }
-
-  double number(Key key) {
-    const auto value = parse_number<double>(values_[key]);
-    if (!value) fail(kNames[key], in_quotes(values_[key]), "a number");
-    return value.value_or(0);
-  }
-
-  bool flag(Key key) {
-    if (!has(key)) return false;
-    if (values_[key] != "0" && values_[key] != "1") fail(kNames[key], in_quotes(values_[key]), "0 or 1");
-    return values_[key] == "1";
-  }
-
-  std::vector<int64_t> integers(Key key) {
-    std::vector<int64_t> values;
-    std::string_view rest = values_[key];
-    if (rest == ",") return values;
-    while (!rest.empty() && status_.ok()) {
-      const std::string_view item = cut(rest, ',');
-      const auto value = parse_number<int64_t>(item);
-      if (!value) fail(kNames[key], in_quotes(item), "integers joined by commas");
-      values.push_back(value.value_or(0));
-    }
-    return values;
-  }
-
- private:
-  void store(std::string_view word) {
-    const size_t equals = word.find('=');
-    const std::string_view name = word.substr(0, equals);
-    const auto at = std::find(kNames.begin(), kNames.end(), name);
-    if (equals == std::string_view::npos) return fail("field", in_quotes(word), "key=value");
-    if (at == kNames.end()) {
-      std::string known;
-      for (const std::string_view each : kNames) known.append(known.empty() ? "" : ", ").append(each);
-      return fail("field", in_quotes(name), "one of " + known);
-    }
-    const size_t key = static_cast<size_t>(at - kNames.begin());
-    if (present_[key]) return fail(name, "given twice", "one value");
-    present_[key] = true;
-    values_[key] = word.substr(equals + 1);
-    if (values_[key].empty()) fail(name, "empty", "a value");
-  }
-
-  std::array<std::string_view, kKeys> values_{};
-  std::array<bool, kKeys> present_{};
-  Status status_;
-};
 
 /// Cumulative sums of the lengths behind `key`; sets the longest.
 Offsets read_lengths(Line& line, Key key, bool wide, int64_t& longest) {
@@ -183,7 +65,11 @@ void read_sizes(Line& line, AttentionFwd& p) {
   }
   if (!line.status().ok()) return;
   if (ragged_q) p.cu_q = read_lengths(line, kSq, widths[0] == "int64", p.sq);
-  if (ragged_k) p.cu_k = read_lengths(line, k_lengths, widths[1] == "int64", p.sk);
+  if (line.has(kCache)) {
+    if (ragged_k) p.cu_k = read_lengths(line, k_lengths, true, p.sk);  // read_cache() makes them the cache's lengths
+  } else if (ragged_k) {
+    p.cu_k = read_lengths(line, k_lengths, widths[1] == "int64", p.sk);
+  }
   if (!ragged_q) p.sq = line.integer(kSq, 0);
   if (!ragged_k) p.sk = line.integer(k_lengths, 0);
   if (!line.status().ok()) return;
@@ -223,9 +109,12 @@ struct Tensor4 {
 
 std::array<Tensor4, 4> tensors(const AttentionFwd& p, Layout layout) {
   const Layout q = p.cu_q.empty() ? layout : Layout::thd, k = p.cu_k.empty() ? layout : Layout::thd;
+  const auto keys = [&](KvFormat format, int64_t columns) {
+    return p.cache ? p.cache->dense(layout, format, p.hk, columns) : checked_dense_strides(k, p.sk, p.hk, columns);
+  };
   return {{{kQ, &AttentionFwd::q_strides, checked_dense_strides(q, p.sq, p.hq, p.d)},
-           {kK, &AttentionFwd::k_strides, checked_dense_strides(k, p.sk, p.hk, p.d)},
-           {kV, &AttentionFwd::v_strides, checked_dense_strides(k, p.sk, p.hk, p.dv)},
+           {kK, &AttentionFwd::k_strides, keys(p.k_format(), p.d)},
+           {kV, &AttentionFwd::v_strides, keys(p.v_format(), p.dv)},
            {kO, &AttentionFwd::o_strides, checked_dense_strides(q, p.sq, p.hq, p.dv)}}};
 }
 
@@ -243,6 +132,7 @@ void read_strides(Line& line, AttentionFwd& p) {
     if (found.size() != 3) return line.fail(kNames[each.key], in_quotes(line.text(each.key)), "batch,row,head");
     p.*each.strides = {found[0], found[1], found[2]};
   }
+  if (p.cache) read_scale_strides(line, layout, p);
 }
 
 void read_terms(Line& line, AttentionFwd& p) {
@@ -283,7 +173,9 @@ Result<AttentionFwd> AttentionFwd::parse(std::string_view text) {
   AttentionFwd p;
   if (line.status().ok()) read_sizes(line, p);
   if (line.status().ok()) read_types(line, p);
+  if (line.status().ok()) read_cache(line, p);
   if (line.status().ok()) line.fail(check_sizes(p));
+  if (line.status().ok() && p.cache) line.fail(check_cache(p));
   if (line.status().ok()) read_strides(line, p);
   if (line.status().ok()) read_terms(line, p);
   if (line.status().ok() && line.has(kMask)) {
@@ -308,7 +200,7 @@ std::string AttentionFwd::text() const {
   add(kHq, print_number(hq));
   add(kHk, print_number(hk));
   add(kSq, print_lengths(cu_q, sq));
-  add(kSk, print_lengths(cu_k, sk));
+  add(kSk, cache ? print_cache_lengths(*cache) : print_lengths(cu_k, sk));
   add(kD, print_number(d));
   if (dv != d) add(kDv, print_number(dv));
   std::string types = dtype_name(q_type);
@@ -331,6 +223,7 @@ std::string AttentionFwd::text() const {
     const Strides& s = this->*each.strides;
     if (s != each.dense) add(each.key, print_number(s.batch) + "," + print_number(s.row) + "," + print_number(s.head));
   }
+  if (cache) out += print_cache(*this, kLayouts[layout]);
   if (scale) add(kScale, print_number(*scale));
   if (softcap != 0) add(kSoftcap, print_number(softcap));
   if (alibi) add(kAlibi, alibi_per_batch ? "batch" : "1");

@@ -11,6 +11,21 @@ const void* element(const void* data, DType type, int64_t offset) {
   return static_cast<const char*>(data) + offset * dtype_bytes(type);
 }
 
+const void* key_element(KvFormat format, DType type, const void* data, int64_t offset) {
+  return static_cast<const char*>(data) + kv_bytes(format, type, offset);
+}
+
+const void* scales(KvFormat format, const void* data, int64_t offset) {
+  if (format == KvFormat::plain) return nullptr;
+  return static_cast<const char*>(data) + offset * dtype_bytes(kv_format_row(format).scale_type);
+}
+
+/// What decoding a stored element, adding a mean and narrowing it to the type may cost, relative to all of these.
+double decoding_roundoff(KvFormat format, DType type, bool mean) {
+  if (format == KvFormat::plain && !mean) return 0;
+  return 2 * Rounding<Bound>::kU + (type == DType::f32 ? 0 : unit_roundoff(type));
+}
+
 /// Half the distance of the two smallest numbers of a type.
 double smallest_half(DType type) {
   double half = 0;
@@ -44,20 +59,31 @@ Rounding<Bound>::Rounding(const AttentionFwd& problem, Arithmetic arithmetic, in
     probability_roundoff = unit_roundoff(problem.v_type);
     probability_flush = smallest_half(problem.v_type);
   }
+  key_roundoff = decoding_roundoff(problem.k_format(), problem.k_type, problem.cache && problem.cache->k_mean);
+  value_roundoff = decoding_roundoff(problem.v_format(), problem.v_type, false);
   output_roundoff = problem.o_type == DType::f32 ? 0 : unit_roundoff(problem.o_type);
   output_flush = std::max(smallest_half(problem.o_type), kTiny);
 }
 
 ReferenceHead::ReferenceHead(const AttentionFwd& problem, const AttentionFwdArgs& args, int64_t n, int64_t key_head)
-    : problem_(problem), args_(args), n_(n) {
+    : problem_(problem),
+      args_(args),
+      n_(n),
+      mean_(problem.cache && problem.cache->k_mean ? args.k_mean + key_head * problem.d : nullptr) {
   const int64_t sk = problem.key_length(n);
   k_.resize(static_cast<size_t>(sk * problem.d));
   v_.resize(static_cast<size_t>(sk * problem.dv));
   for (int64_t key = 0; key < sk; ++key) {
-    widen(problem.k_type, element(args.k, problem.k_type, problem.k_offset(n, key, key_head)), problem.d,
-          &k_[key * problem.d]);
-    widen(problem.v_type, element(args.v, problem.v_type, problem.v_offset(n, key, key_head)), problem.dv,
-          &v_[key * problem.dv]);
+    float* k = &k_[key * problem.d];
+    kv_decode(problem.k_format(), problem.k_type,
+              key_element(problem.k_format(), problem.k_type, args.k, problem.k_offset(n, key, key_head)),
+              scales(problem.k_format(), args.k_scales, problem.cache ? problem.k_scale_offset(n, key, key_head) : 0),
+              problem.d, k);
+    for (int64_t c = 0; mean_ != nullptr && c < problem.d; ++c) k[c] += mean_[c];
+    kv_decode(problem.v_format(), problem.v_type,
+              key_element(problem.v_format(), problem.v_type, args.v, problem.v_offset(n, key, key_head)),
+              scales(problem.v_format(), args.v_scales, problem.cache ? problem.v_scale_offset(n, key, key_head) : 0),
+              problem.dv, &v_[key * problem.dv]);
   }
 }
 
@@ -75,6 +101,7 @@ ReferenceHead::Query ReferenceHead::query(int64_t head, int64_t row) const {
   in.dv = p.dv;
   in.k = k_.data();
   in.v = v_.data();
+  in.k_mean = mean_;
   in.scale = p.effective_scale();
   in.softcap = p.softcap;
   if (p.alibi) in.slope = args_.alibi_slopes[p.alibi_per_batch ? n_ * p.hq + head : head];

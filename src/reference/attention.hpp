@@ -19,6 +19,7 @@ struct RowInputs {
   const float* k = nullptr;                    ///< [sk, d]
   const float* v = nullptr;                    ///< [sk, dv]
   const std::vector<int64_t>* keys = nullptr;  ///< that the row sees; nothing of the others is looked at
+  const float* k_mean = nullptr;               ///< [d] that was added to each key last, or null
   double scale = 1, softcap = 0;
   std::optional<double> slope;  ///< ALiBi
   int64_t position = 0;         ///< of the row among the keys, for ALiBi
@@ -44,6 +45,10 @@ OutputRow<Scalar> attention_row(const RowInputs& in, const Rounding<Scalar>& rou
   std::vector<Scalar> q(static_cast<size_t>(in.d));
   for (int64_t c = 0; c < in.d; ++c) q[c] = round.query(Scalar(in.q[c]) * Scalar(in.scale));
 
+  double mean_magnitude = 0;
+  for (int64_t c = 0; in.k_mean != nullptr && c < in.d; ++c)
+    mean_magnitude += std::abs(value_of(q[c]) * static_cast<double>(in.k_mean[c]));
+
   std::vector<Scalar> scores;
   scores.reserve(keys.size());
   double m = in.sink.value_or(-kInfinity), largest = in.sink && std::isfinite(*in.sink) ? std::abs(*in.sink) : 0;
@@ -52,7 +57,7 @@ OutputRow<Scalar> attention_row(const RowInputs& in, const Rounding<Scalar>& rou
     const float* k = in.k + key * in.d;
     Sum<Scalar> dot;
     for (int64_t c = 0; c < in.d; ++c) dot.add(q[c], k[c]);
-    Scalar s = round.score(dot);
+    Scalar s = round.score(dot, mean_magnitude);
     if (in.softcap > 0) s = round.capped(Scalar(in.softcap) * tanh(s / Scalar(in.softcap)));
     if (in.slope) {
       const double term = -*in.slope * static_cast<double>(std::abs(in.position - key));

@@ -28,6 +28,7 @@ class ReferenceHead {
   const AttentionFwd& problem_;
   const AttentionFwdArgs& args_;
   int64_t n_;
+  const float* mean_;  ///< of the key head, or null
   std::vector<float> k_, v_;
 };
 

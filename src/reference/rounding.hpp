@@ -16,7 +16,7 @@ struct Rounding;
 template <>
 struct Rounding<double> {
   double query(double x) const { return x; }
-  double score(const Sum<double>& dot) const { return dot.total; }
+  double score(const Sum<double>& dot, double) const { return dot.total; }
   double capped(double x) const { return x; }
   double term(double x, double) const { return x; }
   double shifted(double x, double, double) const { return x; }
@@ -45,9 +45,11 @@ struct Rounding<Bound> {
     if (!folds_scale) return x;
     return {x.value, x.error + kFactorRoundings * kU * std::abs(x.value) + 0x1p-149};
   }
-  /// One q.k, d products added in any order.
-  Bound score(const Sum<Bound>& dot) const {
-    double error = dot.error + d * (kU * dot.magnitude + product_flush);
+  /// One q.k, d products added in any order. A mean of the keys may be a sum of its own, or be added to each key:
+  /// either way what is rounded is no larger than both together.
+  Bound score(const Sum<Bound>& dot, double mean_magnitude) const {
+    const double magnitude = dot.magnitude + 2 * mean_magnitude;
+    double error = dot.error + d * (kU * magnitude + product_flush) + key_roundoff * magnitude;
     if (!folds_scale) error += kFactorRoundings * kU * std::abs(dot.total);
     if (!(dot.magnitude < kOverflow)) error = kInfinity;
     return {dot.total, error};
@@ -79,7 +81,8 @@ struct Rounding<Bound> {
   /// One column of P.V, products of all visible keys added in any order.
   Bound value_sum(const Sum<Bound>& sum) const {
     if (!(sum.magnitude < kOverflow * 0x1p-20)) return {sum.total, kInfinity};
-    return {sum.total, sum.error + sum_depth * (kU * (sum.magnitude + sum.error) + product_flush)};
+    return {sum.total, sum.error + sum_depth * (kU * (sum.magnitude + sum.error) + product_flush) +
+                           value_roundoff * (sum.magnitude + sum.error)};
   }
   /// The quotient, and its rounding to the type of o.
   Bound output(Bound x) const {
@@ -94,11 +97,12 @@ struct Rounding<Bound> {
   static constexpr double kInfinity = std::numeric_limits<double>::infinity();
   static constexpr double kFactorRoundings = 4;  ///< scale, log2(e), their product, times q
 
-  bool folds_scale = true;  ///< into the queries, else it multiplies the finished products
-  double d = 0;             ///< roundings of one q.k
-  double start_depth = 0;   ///< of them, those of an accumulator that may start at -m
-  double sum_depth = 0;     ///< roundings of one sum over the visible keys
-  double rescales = 0;      ///< how often a row may be rescaled
+  bool folds_scale = true;                      ///< into the queries, else it multiplies the finished products
+  double d = 0;                                 ///< roundings of one q.k
+  double start_depth = 0;                       ///< of them, those of an accumulator that may start at -m
+  double sum_depth = 0;                         ///< roundings of one sum over the visible keys
+  double key_roundoff = 0, value_roundoff = 0;  ///< of decoding a stored element
+  double rescales = 0;                          ///< how often a row may be rescaled
   double product_flush = 0x1p-149, probability_roundoff = 0, probability_flush = 0, output_roundoff = 0,
          output_flush = 0;
 };

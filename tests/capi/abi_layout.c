@@ -4,7 +4,7 @@
 #include <attend/attend.h>
 
 #define EXPECT(name, condition) typedef char name[(condition) ? 1 : -1]
-#define AT(type, field, offset) EXPECT(type##_##field, offsetof(type, field) == (offset))
+#define AT(type, field, offset) EXPECT(type##_at_##field, offsetof(type, field) == (offset))
 #define SIZE(type, bytes) EXPECT(type##_size, sizeof(type) == (bytes))
 
 EXPECT(pointers_have_64_bits, sizeof(void*) == 8);
@@ -60,7 +60,8 @@ AT(attend_kv_pages_info, found_tokens, 64);
 AT(attend_kv_pages_info, evicted, 72);
 AT(attend_kv_pages_info, copied, 80);
 
-SIZE(attend_attention_fwd_desc, 288);
+SIZE(attend_attention_fwd_desc, 296);
+AT(attend_attention_fwd_desc, cache, 288);
 AT(attend_attention_fwd_desc, struct_size, 0);
 AT(attend_attention_fwd_desc, b, 8);
 AT(attend_attention_fwd_desc, hq, 16);
@@ -113,7 +114,7 @@ AT(attend_executor, reserved, 28);
 
 SIZE(attend_plan_options, 40);
 AT(attend_plan_options, threads, 8);
-AT(attend_plan_options, reserved, 12);
+AT(attend_plan_options, guarantee, 12);
 AT(attend_plan_options, executor, 16);
 AT(attend_plan_options, kernel, 24);
 AT(attend_plan_options, device, 32);
@@ -133,7 +134,68 @@ AT(attend_candidate, kernel, 8);
 AT(attend_candidate, reason, 16);
 AT(attend_candidate, accepted, 24);
 
-SIZE(attend_attention_fwd_args, 80);
+SIZE(attend_kv_cache_desc, 184);
+AT(attend_kv_cache_desc, struct_size, 0);
+AT(attend_kv_cache_desc, placement, 8);
+AT(attend_kv_cache_desc, k_format, 12);
+AT(attend_kv_cache_desc, v_format, 16);
+AT(attend_kv_cache_desc, k_mean, 20);
+AT(attend_kv_cache_desc, entries, 24);
+AT(attend_kv_cache_desc, rows, 32);
+AT(attend_kv_cache_desc, lengths, 40);
+AT(attend_kv_cache_desc, lengths_count, 48);
+AT(attend_kv_cache_desc, first, 56);
+AT(attend_kv_cache_desc, first_count, 64);
+AT(attend_kv_cache_desc, entry, 72);
+AT(attend_kv_cache_desc, entry_count, 80);
+AT(attend_kv_cache_desc, pages, 88);
+AT(attend_kv_cache_desc, pages_count, 96);
+AT(attend_kv_cache_desc, table_width, 104);
+AT(attend_kv_cache_desc, cu_pages, 112);
+AT(attend_kv_cache_desc, cu_pages_count, 120);
+AT(attend_kv_cache_desc, cu_pages_type, 128);
+AT(attend_kv_cache_desc, reserved, 132);
+AT(attend_kv_cache_desc, k_scale_strides, 136);
+AT(attend_kv_cache_desc, v_scale_strides, 160);
+
+SIZE(attend_kv_append_args, 144);
+AT(attend_kv_append_args, new_k, 8);
+AT(attend_kv_append_args, new_v, 16);
+AT(attend_kv_append_args, type, 24);
+AT(attend_kv_append_args, threads, 28);
+AT(attend_kv_append_args, new_k_strides, 32);
+AT(attend_kv_append_args, new_v_strides, 56);
+AT(attend_kv_append_args, rope, 80);
+AT(attend_kv_append_args, positions, 88);
+AT(attend_kv_append_args, positions_count, 96);
+AT(attend_kv_append_args, k, 104);
+AT(attend_kv_append_args, v, 112);
+AT(attend_kv_append_args, k_scales, 120);
+AT(attend_kv_append_args, v_scales, 128);
+AT(attend_kv_append_args, k_mean, 136);
+
+SIZE(attend_rope, 32);
+AT(attend_rope, interleaved, 8);
+AT(attend_rope, magnitude, 12);
+AT(attend_rope, frequencies, 16);
+AT(attend_rope, pairs, 24);
+
+SIZE(attend_rope_options, 80);
+AT(attend_rope_options, dims, 8);
+AT(attend_rope_options, base, 16);
+AT(attend_rope_options, scaling, 24);
+AT(attend_rope_options, reserved, 28);
+AT(attend_rope_options, factor, 32);
+AT(attend_rope_options, trained_length, 40);
+AT(attend_rope_options, low_turns, 48);
+AT(attend_rope_options, high_turns, 56);
+AT(attend_rope_options, slow_turns, 64);
+AT(attend_rope_options, fast_turns, 72);
+
+SIZE(attend_attention_fwd_args, 104);
+AT(attend_attention_fwd_args, k_scales, 80);
+AT(attend_attention_fwd_args, v_scales, 88);
+AT(attend_attention_fwd_args, k_mean, 96);
 AT(attend_attention_fwd_args, q, 8);
 AT(attend_attention_fwd_args, k, 16);
 AT(attend_attention_fwd_args, v, 24);

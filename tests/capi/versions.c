@@ -36,7 +36,7 @@ static void longer_input_is_taken_when_zero(void) {
   attend_attention_fwd_destroy(problem);
   longer.added[2] = 1;
   EXPECT_REFUSED(attend_attention_fwd_create(&longer.known, &problem), ATTEND_INVALID_ARGUMENT,
-                 "desc.struct_size is 312 with a field set at byte 304, expected ");
+                 "desc.struct_size is 320 with a field set at byte 312, expected ");
   EXPECT(problem == NULL);
 }
 

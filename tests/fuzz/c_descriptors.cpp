@@ -42,7 +42,8 @@ constexpr int kTerms = 3;
 struct Memory {
   alignas(64) std::array<std::array<uint8_t, kArrayBytes>, 2 + 2 * kTerms> arrays{};
   // Structs lie in the largest that the library looks at, so that any struct_size is honest.
-  alignas(64) std::array<uint8_t, 4096> desc{}, options{}, executor{};
+  alignas(64) std::array<uint8_t, 4096> desc{}, options{}, executor{}, cache{};
+  alignas(64) std::array<std::array<uint8_t, kArrayBytes>, 5> cache_arrays{};
   alignas(64) std::array<uint8_t, 4096 * kTerms> terms{};
 };
 
@@ -70,6 +71,23 @@ void fill_terms(Bytes& in, Memory& memory, attend_attention_fwd_desc& desc) {
     std::memcpy(memory.terms.data() + i * stride, &term, std::min(stride, sizeof term));
   }
   desc.mask_terms = reinterpret_cast<const attend_mask_term*>(memory.terms.data());
+}
+
+void fill_cache(Bytes& in, Memory& memory, attend_attention_fwd_desc& desc) {
+  desc.cache = nullptr;
+  if (in.byte() % 4 != 3) return;
+  attend_kv_cache_desc cache;
+  in.take(&cache, sizeof cache);
+  const auto list = [&](int i, int64_t* count, int64_t bytes) {
+    return pointer(in, memory.cache_arrays[static_cast<size_t>(i)], 64, count, bytes);
+  };
+  cache.lengths = static_cast<const int32_t*>(list(0, &cache.lengths_count, 4));
+  cache.first = static_cast<const int32_t*>(list(1, &cache.first_count, 4));
+  cache.entry = static_cast<const int32_t*>(list(2, &cache.entry_count, 4));
+  cache.pages = static_cast<const int32_t*>(list(3, &cache.pages_count, 4));
+  cache.cu_pages = list(4, &cache.cu_pages_count, 8);
+  std::memcpy(memory.cache.data(), &cache, sizeof cache);
+  desc.cache = reinterpret_cast<const attend_kv_cache_desc*>(memory.cache.data());
 }
 
 void run_in_order(void*, int workers, void (*task)(void*, int), void* arg) {
@@ -117,12 +135,17 @@ bool is_small(const AttentionFwd& problem) {
            static_cast<double>(b * rows) * static_cast<double>(s.row) +
            static_cast<double>(heads) * static_cast<double>(s.head);
   };
+  // Rows of a cache are not behind one another.
+  const int64_t entries = problem.cache ? problem.cache->entries : problem.b;
+  const int64_t keys = problem.cache ? problem.cache->rows : problem.sk;
   return static_cast<double>(std::max<int64_t>(problem.b, 1) * problem.hq) *
                  static_cast<double>((problem.sq + 1) * (problem.sk + 1)) <
              2e4 &&
          extent(problem.q_strides, problem.b, problem.sq, problem.hq) < 1e5 &&
-         extent(problem.k_strides, problem.b, problem.sk, problem.hk) < 1e5 &&
-         extent(problem.v_strides, problem.b, problem.sk, problem.hk) < 1e5 &&
+         extent(problem.k_strides, entries, keys, problem.hk) < 1e5 &&
+         extent(problem.v_strides, entries, keys, problem.hk) < 1e5 &&
+         (!problem.cache || (extent(problem.cache->k_scale_strides, entries, keys, problem.hk) < 1e5 &&
+                             extent(problem.cache->v_scale_strides, entries, keys, problem.hk) < 1e5)) &&
          extent(problem.o_strides, problem.b, problem.sq, problem.hq) < 1e5;
 }
 
@@ -147,6 +170,9 @@ void run(Bytes& in, Memory& memory, const attend_attention_fwd* problem, const A
   args.alibi_slopes = memory_of_run.alibi_slopes;
   args.bias = memory_of_run.bias;
   args.sink = memory_of_run.sink;
+  args.k_scales = memory_of_run.k_scales;
+  args.v_scales = memory_of_run.v_scales;
+  args.k_mean = memory_of_run.k_mean;
   std::vector<char> workspace(info.workspace_bytes);
   status = attend_attention_fwd_run(plan, &args, workspace.data(), workspace.size());
   require(status == ATTEND_OK, "a plan runs on the memory it asked for", attend_last_error_message());
@@ -214,6 +240,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   desc.cu_q = pointer(in, memory.arrays[0], 64, &desc.cu_q_count, 8);
   desc.cu_k = pointer(in, memory.arrays[1], 64, &desc.cu_k_count, 8);
   fill_terms(in, memory, desc);
+  fill_cache(in, memory, desc);
   std::memcpy(memory.desc.data(), &desc, sizeof desc);
 
   attend_attention_fwd* problem = nullptr;

@@ -25,7 +25,9 @@ std::vector<std::string> seeds() {
       "attention_fwd sq=4 d=8 scale=nan softcap=inf",
       "",
   };
-  for (uint64_t seed = 0; seed < 100; ++seed) lines.push_back(verify::random_problem(seed).text());
+  verify::GeneratorLimits limits;
+  limits.caches = 0.4;
+  for (uint64_t seed = 0; seed < 150; ++seed) lines.push_back(verify::random_problem(seed, limits).text());
   return lines;
 }
 

@@ -21,6 +21,7 @@ TEST_P(RandomProblems, error_stays_within_bound) {
   if (!GetParam().missing.empty()) GTEST_SKIP() << GetParam().kernel << ": " << GetParam().missing;
   verify::GeneratorLimits limits;
   limits.max_work = 4e6;
+  limits.caches = 0.3;
   const uint64_t first = from_environment("ATTEND_TEST_FIRST_SEED", 0),
                  seeds = from_environment("ATTEND_TEST_SEEDS", 150);
   int64_t taken = 0, failures = 0;

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sequences with few query rows: each item streams a chunk of keys past its rows; whoever finishes the last chunk of
+// some rows merges them.
+#pragma once
+#include <attend/attention.hpp>
+#include <cstddef>
+#include <string>
+
+#include "cpu/decode_kernel.hpp"
+#include "plan/decode_list.hpp"
+
+namespace attend::cpu {
+
+/// Rows of all key heads of an item at most: with their outputs they stay in L2 while the keys stream by.
+inline constexpr int64_t kDecodeItemRows = 256;
+
+class Decode {
+ public:
+  /// Of the sequences that have at most `most_rows` rows; `chunk_keys` as DecodeList::Shape::chunk_blocks, in keys.
+  Decode(const DecodeKernel& kernel, const AttentionFwd& problem, int64_t most_rows, int64_t chunk_keys);
+
+  const plan_detail::DecodeList& list() const { return list_; }
+  int64_t scratch_bytes() const;  ///< of a worker
+  int64_t shared_bytes() const;   ///< of a run
+  /// Before any item of a run.
+  void begin(std::byte* shared) const;
+  /// In any order, by any thread.
+  void run_item(const AttentionFwdArgs& args, int64_t index, std::byte* scratch, std::byte* shared) const;
+  /// A line of explain().
+  std::string explain() const;
+
+ private:
+  class Item;
+  struct Shared;
+  struct Scratch;
+
+  const DecodeKernel& kernel_;
+  const AttentionFwd& problem_;
+  DecodeShape shape_;
+  int64_t out_stride_ = 0, q_bytes_ = 0;  ///< the latter of one block of rows
+  int64_t most_blocks_ = 0;               ///< of rows, of all heads of an item
+  plan_detail::DecodeList list_;
+};
+
+}  // namespace attend::cpu
