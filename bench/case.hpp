@@ -19,6 +19,8 @@ struct Subject {
   int threads = 1;      ///< 0: as many as the machine has cores
   std::string kernel;   ///< ask for this row; empty: the fastest that takes the Problem
   Contender contender = Contender::attend;
+  /// Each run finds its K and V in memory and not in a cache, as the next layer of a model does: there are copies.
+  bool cold = false;
 };
 
 /// What is hoped for. A bar is a statement about speed or memory, not a test: a missed one is reported, not an error.
@@ -28,6 +30,9 @@ struct Bar {
     rate,       ///< GFLOP/s over those of `against`, timed in turn with the subject
     time,       ///< its inverse: the subject's time over that of as many operations at the rate of `against`; at most
                 ///< `limit`
+    bandwidth,  ///< bytes of Q, K, V and O a second over what the same threads read of memory
+    elapsed,    ///< the subject's time over that of `against`, whatever they compute; at most `limit`
+    seconds,    ///< at most `limit`
     workspace,  ///< workspace over packed K and V plus 4 MiB; at most `limit`
   };
   Kind kind = Kind::share;
@@ -35,7 +40,9 @@ struct Bar {
   std::optional<Subject> against;
   std::string what;  ///< for a person: `rate of f32`
 
-  bool at_most() const { return kind == Kind::time || kind == Kind::workspace; }
+  bool at_most() const {
+    return kind == Kind::time || kind == Kind::elapsed || kind == Kind::seconds || kind == Kind::workspace;
+  }
   bool met(double value) const { return at_most() ? value <= limit : value >= limit; }
 };
 

@@ -50,10 +50,10 @@ class Runner {
   int64_t workspace_bytes_ = 0, tile_rows_ = 0, tile_keys_ = 0;
 };
 
-/// The library itself, with a workspace that is allocated once.
-/// Errors: what plan() says.
+/// The library itself, with a workspace that is allocated once. Cold: with copies of K and V that are read in turn.
+/// Errors: what plan() says; out_of_memory.
 Result<std::unique_ptr<Runner>> make_attend_runner(const AttentionFwd& problem, SharedInputs inputs, int threads,
-                                                   const std::string& kernel);
+                                                   const std::string& kernel, bool cold = false);
 
 /// One run on outputs full of NaN, then `sample_rows` rows against the fp64 reference. The largest error over bound, at
 /// most 1. Errors: internal with the first wrong element; what run() says.

@@ -19,7 +19,8 @@ namespace {
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 bool same(const Subject& a, const Subject& b) {
-  return a.problem == b.problem && a.threads == b.threads && a.kernel == b.kernel && a.contender == b.contender;
+  return a.problem == b.problem && a.threads == b.threads && a.kernel == b.kernel && a.contender == b.contender &&
+         a.cold == b.cold;
 }
 
 /// Short enough to fit between the runs of a round, long enough for the loop to reach its rate.
@@ -136,7 +137,7 @@ Result<Driver::Timed*> Driver::enter(const Subject& subject, Contenders& contend
   }
   auto runner = subject.contender == Contender::openblas
                     ? make_openblas_runner(*problem, inputs, subject.threads)
-                    : make_attend_runner(*problem, inputs, subject.threads, subject.kernel);
+                    : make_attend_runner(*problem, inputs, subject.threads, subject.kernel, subject.cold);
   if (!runner.ok()) return runner.status();
   auto timed = std::make_unique<Timed>();
   timed->subject = subject;
@@ -235,16 +236,21 @@ void Driver::judge(Record& record, const Bar& bar, const Timed& subject, const T
       }
       result.value = record.share;
       break;
+    case Bar::Kind::bandwidth: result.value = record.gbps / record.peak_gbps; break;
+    case Bar::Kind::seconds: result.value = record.median_s; break;
     case Bar::Kind::workspace:
       result.value =
           static_cast<double>(runner.workspace_bytes()) / workspace_allowance(runner.problem(), runner.arithmetic());
       break;
     case Bar::Kind::rate:
-    case Bar::Kind::time: {
+    case Bar::Kind::time:
+    case Bar::Kind::elapsed: {
       std::vector<double> ratios;
       const size_t rounds = std::min(subject.rounds.size(), against->rounds.size());
       for (size_t i = 0; i < rounds; ++i)
-        ratios.push_back(subject.gflops(subject.rounds[i]) / against->gflops(against->rounds[i]));
+        ratios.push_back(bar.kind == Bar::Kind::elapsed
+                             ? against->rounds[i] / subject.rounds[i]
+                             : subject.gflops(subject.rounds[i]) / against->gflops(against->rounds[i]));
       const double rate = median(std::move(ratios));
       result.value = bar.kind == Bar::Kind::rate ? rate : 1 / rate;
       const Subject& other = against->subject;

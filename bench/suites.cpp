@@ -51,7 +51,10 @@ std::vector<Case> paper_cases() {
 
 const std::vector<Suite>& suites() {
   static const std::vector<Suite> all = {
+      {"cpu-decode", "one query against long caches, every format and placement, cold (about 5 minutes)",
+       cpu_decode_cases},
       {"cpu-prefill", "long inputs on the CPU, every promised share and ratio (about 5 minutes)", cpu_prefill_cases},
+      {"cpu-serve", "steps of serving: mixed batches, drafts, prefill into caches (about 2 minutes)", cpu_serve_cases},
       {"paper", "the figures of the FlashAttention papers, scaled to a CPU (about 5 minutes)", paper_cases},
       {"quick", "a handful of lines in less than 20 seconds", quick_cases},
   };

@@ -7,7 +7,9 @@
 
 namespace attend::bench {
 
+std::vector<Case> cpu_decode_cases();
 std::vector<Case> cpu_prefill_cases();
+std::vector<Case> cpu_serve_cases();
 std::vector<Case> paper_cases();
 std::vector<Case> quick_cases();
 

@@ -255,6 +255,7 @@ AttentionFwdArgs Inputs::args() const {
 }
 
 int64_t Inputs::elements(int buffer) const { return state_->counts[buffer]; }
+size_t Inputs::bytes(int buffer) const { return state_->buffers[buffer].size(); }
 void* Inputs::data(int buffer) const { return state_->buffers[buffer].data(); }
 
 std::string Inputs::output_bytes() const {

@@ -55,9 +55,10 @@ class Inputs {
   std::string output_bytes() const;
   /// Fills o and lse with NaN again.
   void poison_outputs();
-  /// Element counts of the buffers, in the order q k v o lse alibi bias sink, 0 for those that the Problem does not ask
-  /// for.
+  /// Element counts of the buffers, in the order q k v o lse alibi bias sink k_scales v_scales k_mean, 0 for those that
+  /// the Problem does not ask for; of K and V with codes, bytes.
   int64_t elements(int buffer) const;
+  size_t bytes(int buffer) const;
   /// The buffer itself, in the same order, for tests that plant a value; null when the Problem does not ask for it.
   void* data(int buffer) const;
   /// After a run: empty, or the first slot of o or lse that was not written, or the first one around and between the

@@ -155,6 +155,9 @@ struct PlanOptions {
   const Executor* executor = nullptr;  ///< the caller's threads; must outlive the plan
   std::string kernel{};                ///< ask for this row by id; empty: the fastest that takes the Problem
   Guarantee guarantee = Guarantee::deterministic;
+  /// Pages that sequences which follow one another begin with are computed once for all of them and merged. Not with
+  /// batch_invariant; only the CPU's rows do.
+  bool cascade = true;
 };
 
 /// One kernel row's answer to a Problem.

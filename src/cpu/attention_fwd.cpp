@@ -12,6 +12,7 @@
 
 #include "base/saturate.hpp"
 #include "cpu/block.hpp"
+#include "cpu/cascade.hpp"
 #include "cpu/decode.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/key_rows.hpp"
@@ -292,8 +293,12 @@ std::string refuse(const KernelRow& row, const AttentionFwd& problem) {
 Result<std::shared_ptr<const PreparedRun>> prepare(const KernelRow& row, const AttentionFwd& problem,
                                                    const PlanOptions& options) {
   const Row& mine = rows()[static_cast<size_t>(row.index)];
-  return std::shared_ptr<const PreparedRun>(std::make_shared<CpuRun>(
-      *mine.kernel, row.arithmetic, decode_kernel(mine, problem, options.guarantee), problem, options));
+  const auto prepare_one = [&](const AttentionFwd& part) -> std::shared_ptr<const PreparedRun> {
+    return std::make_shared<CpuRun>(*mine.kernel, row.arithmetic, decode_kernel(mine, part, options.guarantee), part,
+                                    options);
+  };
+  if (auto cascade = prepare_cascade(problem, options, prepare_one)) return cascade;
+  return prepare_one(problem);
 }
 
 }  // namespace

@@ -120,6 +120,44 @@ TEST_P(Caches, mixed_batches_hold_short_and_long_queries) {
   EXPECT_TRUE(same_bytes(three.inputs.output_bytes(), one.inputs.output_bytes(), type()));
 }
 
+/// Prefixes that sequences share, of one level and of several, against the oracle and against the flat way.
+TEST_P(Caches, a_cascade_computes_shared_pages_once) {
+  const std::string tail = " hq=4 hk=2 d=64 lse=1 ";
+  const std::string nested =
+      "b=5 sk=700,660,700,650,40 cache=paged:99:20 pages="
+      "0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32,33,34/"
+      "0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,40/"
+      "0,1,2,3,4,5,6,7,8,9,10,11,12,13,50,51,52,53,54,55,56,57,58,59,60,61,62,63,64,65,66,67,68,69,70/"
+      "0,1,2,3,4,5,6,7,8,9,10,11,12,13,50,51,52,53,54,55,56,57,58,59,60,61,62,63,64,65,66,67,68/90,91";
+  const struct {
+    std::string line;
+    int prefixes;
+  } table[] = {
+      {"b=6 sq=1 sk=600,600,601,580,599,300 cache=paged:300:16 pages=shared:512:3 mask=causal" + tail, 1},
+      {"b=6 sq=3 sk=600 cache=paged:300:16 pages=shared:512:3 mask=causal sink=1 softcap=10" + tail, 1},
+      {"b=4 sq=2,0,9,1 sk=600 cache=paged:300:16 pages=shared:512:3 mask=causal" + tail, 1},
+      {"b=3 sq=4 sk=600 cache=paged:300:16 pages=shared:512:3 mask=tree:8:random:3 layout=bhsd" + tail, 0},
+      {"b=3 sq=4 sk=600 cache=paged:300:16 pages=shared:512:3 mask=window:650:0 kv_format=int8" + tail, 1},
+      {"b=3 sq=4 sk=600 cache=paged:300:16 pages=shared:512:3 mask=window:50:0" + tail, 0},
+      {"sq=1 " + nested + " mask=causal" + tail, 3},
+      {"sq=1 " + nested + " mask=causal alibi=1" + tail, 0},
+  };
+  for (const auto& each : table) {
+    const AttentionFwd problem = line(each.line, "");
+    if (!takes(problem)) continue;
+    PlanOptions flat = options(2);
+    flat.cascade = false;
+    const std::string told = plan(problem, options(2))->explain();
+    const std::string words = "cascade    " + std::to_string(each.prefixes) + " shared";
+    EXPECT_EQ(told.find(words) != std::string::npos, each.prefixes > 0) << told;
+    EXPECT_EQ(plan(problem, flat)->explain().find("cascade "), std::string::npos);
+    expect_within_bound(problem, options(2));
+    expect_within_bound(problem, flat);
+    const Evaluation one(problem, options(1)), three(problem, options(3));
+    EXPECT_TRUE(same_bytes(three.inputs.output_bytes(), one.inputs.output_bytes(), type())) << problem.text();
+  }
+}
+
 /// A sequence's bits with others beside it, alone, and with its queries in several calls.
 TEST_P(Caches, batch_invariant_bits_are_a_sequences_own) {
   PlanOptions invariant = options(2);
