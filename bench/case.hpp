@@ -21,6 +21,7 @@ struct Subject {
   Contender contender = Contender::attend;
   /// Each run finds its K and V in memory and not in a cache, as the next layer of a model does: there are copies.
   bool cold = false;
+  bool flat = false;  ///< without a cascade over shared pages
 };
 
 /// What is hoped for. A bar is a statement about speed or memory, not a test: a missed one is reported, not an error.

@@ -75,18 +75,19 @@ class AttendRunner final : public Runner {
 
 }  // namespace
 
-Result<std::unique_ptr<Runner>> make_attend_runner(const AttentionFwd& problem, SharedInputs inputs, int threads,
-                                                   const std::string& kernel, bool cold) {
+Result<std::unique_ptr<Runner>> make_attend_runner(const AttentionFwd& problem, SharedInputs inputs,
+                                                   const Subject& subject) {
   PlanOptions options;
-  options.threads = threads;
-  options.kernel = kernel;
+  options.threads = subject.threads;
+  options.kernel = subject.kernel;
+  options.cascade = !subject.flat;
   Result<AttentionFwdPlan> made = plan(problem, options);
   if (!made.ok()) return made.status();
   const size_t bytes = made->workspace_bytes();
   auto runner = std::make_unique<AttendRunner>(std::move(made).value(), std::move(inputs));
   if (!runner->allocate())
     return Status(StatusCode::out_of_memory, "bench: workspace of " + std::to_string(bytes) + " bytes");
-  if (cold) {
+  if (subject.cold) {
     try {
       runner->make_cold();
     } catch (const std::bad_alloc&) {

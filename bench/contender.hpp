@@ -52,8 +52,8 @@ class Runner {
 
 /// The library itself, with a workspace that is allocated once. Cold: with copies of K and V that are read in turn.
 /// Errors: what plan() says; out_of_memory.
-Result<std::unique_ptr<Runner>> make_attend_runner(const AttentionFwd& problem, SharedInputs inputs, int threads,
-                                                   const std::string& kernel, bool cold = false);
+Result<std::unique_ptr<Runner>> make_attend_runner(const AttentionFwd& problem, SharedInputs inputs,
+                                                   const Subject& subject);
 
 /// One run on outputs full of NaN, then `sample_rows` rows against the fp64 reference. The largest error over bound, at
 /// most 1. Errors: internal with the first wrong element; what run() says.

@@ -12,7 +12,7 @@ namespace {
 
 /// A step of one sequence: 32 query heads, 8 key heads, d = 128.
 struct Step {
-  std::string dtype = "bf16", format;  ///< format: empty for plain
+  std::string dtype = "bf16", format = "";  ///< format: empty for plain
   std::string layout = "bhsd";         ///< head-major, or bshd: token-major
   int64_t keys = 16384, queries = 1, page = 0;
 
@@ -116,6 +116,26 @@ void add_prefill(std::vector<Case>& cases) {
   }
 }
 
+/// 32 sequences that share 8192 tokens and have 256 of their own.
+void add_cascade(std::vector<Case>& cases) {
+  for (const int64_t key_heads : {8, 32})
+    for (const int threads : {1, 2}) {
+      Subject cascade{fmt::format("attention_fwd b=32 hq=32 hk={} sq=1 sk=8448 d=128 dtype=bf16 mask=causal "
+                                  "cache=paged:1100:16 pages=shared:8192:1",
+                                  key_heads),
+                      threads,
+                      "",
+                      Contender::attend,
+                      false,
+                      false};
+      Subject flat = cascade;
+      flat.flat = true;
+      cases.push_back({fmt::format("cascade 32/{} {}", key_heads, threads_word(threads)),
+                       cascade,
+                       {{Bar::Kind::elapsed, 1.0 / 8, flat, "time over the flat time"}}});
+    }
+}
+
 }  // namespace
 
 std::vector<Case> cpu_decode_cases() {
@@ -131,6 +151,7 @@ std::vector<Case> cpu_decode_cases() {
 std::vector<Case> cpu_serve_cases() {
   std::vector<Case> cases;
   add_prefill(cases);
+  add_cascade(cases);
   const auto add = [&](const char* group, const char* rest, int threads) {
     cases.push_back({group,
                      {std::string("attention_fwd hq=32 hk=8 d=128 dtype=bf16 mask=causal ") + rest, threads, "",

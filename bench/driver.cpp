@@ -20,7 +20,7 @@ double seconds_since(Clock::time_point begin) { return std::chrono::duration<dou
 
 bool same(const Subject& a, const Subject& b) {
   return a.problem == b.problem && a.threads == b.threads && a.kernel == b.kernel && a.contender == b.contender &&
-         a.cold == b.cold;
+         a.cold == b.cold && a.flat == b.flat;
 }
 
 /// Short enough to fit between the runs of a round, long enough for the loop to reach its rate.
@@ -135,9 +135,8 @@ Result<Driver::Timed*> Driver::enter(const Subject& subject, Contenders& contend
     fill.guard_pages = false;
     inputs = std::make_shared<verify::Inputs>(verify::Inputs::make(*problem, fill));
   }
-  auto runner = subject.contender == Contender::openblas
-                    ? make_openblas_runner(*problem, inputs, subject.threads)
-                    : make_attend_runner(*problem, inputs, subject.threads, subject.kernel, subject.cold);
+  auto runner = subject.contender == Contender::openblas ? make_openblas_runner(*problem, inputs, subject.threads)
+                                                         : make_attend_runner(*problem, inputs, subject);
   if (!runner.ok()) return runner.status();
   auto timed = std::make_unique<Timed>();
   timed->subject = subject;

@@ -78,6 +78,7 @@ void add_kernel_option(CLI::App& command, CommonOptions& options) {
   command.add_option("--guarantee", options.guarantee, "What the bits of a row may depend on (docs/determinism.md)")
       ->check(CLI::IsMember({"deterministic", "fast", "batch_invariant"}))
       ->capture_default_str();
+  command.add_flag("--flat", options.flat, "Compute pages that sequences share for each of them (docs/decode.md)");
 }
 
 void add_json_option(CLI::App& command, CommonOptions& options) {

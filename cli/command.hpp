@@ -56,6 +56,7 @@ struct CommonOptions {
   int threads = 0;     ///< 0: what the library chooses
   std::string kernel;  ///< empty: the fastest that takes the Problem
   std::string guarantee = guarantee_name(Guarantee::deterministic);
+  bool flat = false;           ///< no cascade
   std::string device = "cpu";  ///< as device_named() takes it
   bool json = false;
   bool quiet = false;
@@ -65,6 +66,7 @@ struct CommonOptions {
     options.threads = threads;
     options.kernel = kernel;
     options.guarantee = parse_guarantee(guarantee).value();  // the option takes nothing else
+    options.cascade = !flat;
     return options;
   }
 };

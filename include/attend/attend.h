@@ -310,6 +310,8 @@ typedef struct attend_plan_options {
   const attend_executor* executor;  ///< NULL: the OpenMP runtime of the process
   const char* kernel;               ///< ask for this kernel by name; NULL: the fastest that takes the Problem
   const attend_device* device;      ///< where it runs; NULL: the CPU. May be destroyed when the plan has been made
+  int32_t flat;  ///< 1: pages that sequences share are computed for each of them; 0: once, and merged (docs/decode.md)
+  int32_t reserved;  ///< 0
 } attend_plan_options;
 
 /// A chosen kernel with its tiles and workspace. Immutable: may be run from several threads at once, each with its own

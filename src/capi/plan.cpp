@@ -19,6 +19,10 @@ Status read_options(std::string_view operation, const attend_plan_options* from,
     return refuse(operation, "options.guarantee", std::to_string(options.guarantee),
                   "ATTEND_DETERMINISTIC (0), ATTEND_FAST (1) or ATTEND_BATCH_INVARIANT (2)");
   to->guarantee = static_cast<Guarantee>(options.guarantee);
+  bool flat = false;
+  ATTEND_CAPI_TRY(read_flag(operation, "options.flat", options.flat, &flat));
+  ATTEND_CAPI_TRY(expect_zero(operation, "options.reserved", options.reserved, "reserved"));
+  to->cascade = !flat;
   if (options.threads < 0) {
     return refuse(operation, "options.threads", std::to_string(options.threads), "0 (as many as there are) or more");
   }

@@ -99,7 +99,7 @@ TEST(bench_driver, a_wrong_answer_is_noticed) {
   verify::FillOptions fill;
   fill.poison = false;
   auto inputs = std::make_shared<verify::Inputs>(verify::Inputs::make(*problem, fill));
-  auto right = make_attend_runner(*problem, inputs, 1, "");
+  auto right = make_attend_runner(*problem, inputs, Subject{});
   ASSERT_TRUE(right.ok()) << right.status().message();
   EXPECT_TRUE(check_answer(**right, 4, 0).ok());
   for (const bool all : {false, true}) {

@@ -22,7 +22,9 @@ TEST(bench_suites, every_line_is_a_problem) {
       for (const Bar& bar : line.bars) {
         EXPECT_GT(bar.limit, 0) << bar.what;
         EXPECT_FALSE(bar.what.empty());
-        EXPECT_EQ(bar.against.has_value(), bar.kind == Bar::Kind::rate || bar.kind == Bar::Kind::time || bar.kind == Bar::Kind::elapsed) << bar.what;
+        EXPECT_EQ(bar.against.has_value(),
+                  bar.kind == Bar::Kind::rate || bar.kind == Bar::Kind::time || bar.kind == Bar::Kind::elapsed)
+            << bar.what;
         if (bar.against) {
           EXPECT_TRUE(AttentionFwd::parse(bar.against->problem).ok()) << bar.against->problem;
         }

@@ -112,7 +112,9 @@ AT(attend_executor, self, 16);
 AT(attend_executor, workers, 24);
 AT(attend_executor, reserved, 28);
 
-SIZE(attend_plan_options, 40);
+SIZE(attend_plan_options, 48);
+AT(attend_plan_options, flat, 40);
+AT(attend_plan_options, reserved, 44);
 AT(attend_plan_options, threads, 8);
 AT(attend_plan_options, guarantee, 12);
 AT(attend_plan_options, executor, 16);
