@@ -10,7 +10,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 help:
 	@echo 'make build      library, tool, examples and tests, in build/ (the tool is build/attend)'
 	@echo 'make run        exact attention on Q, K, V of a language model: time, GFLOP/s, share of peak, error; two pictures'
-	@echo 'make test       every check that a change needs: tests, sanitizers, clang, fuzzers for seconds (half an hour on two cores)'
+	@echo 'make test       every check that a change needs: tests with g++, with clang under sanitizers, fuzzers for seconds (half an hour on two cores)'
 	@echo 'make test-long  the tests that take long, and the fuzzers for minutes'
 	@echo 'make bench      the CPU prefill suite: JSON lines, a table and a plot in build/bench/'
 	@echo 'make gpu-report proves and measures the library on an H100 or H200: tests, benchmark beside cuDNN, tables, plots (8 minutes)'
@@ -70,4 +70,4 @@ lint: setup-lint
 	@scripts/lint
 
 clean:
-	rm -rf build build-dev build-asan build-tsan build-clang build-fuzz
+	rm -rf build build-dev build-asan build-tsan build-clang

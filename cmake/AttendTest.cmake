@@ -30,6 +30,8 @@ function(attend_test name)
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${arg_LIBS} attend_static GTest::gtest_main)
+  # Tests are compiled once and run once: what they test is in libraries, compiled as users have it.
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   gtest_discover_tests(${name} EXTRA_ARGS ${arg_ARGS} DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES TEST_LIST ${name}_cases)
   # gtest_discover_tests() drops all but the first of several labels, so they are set by a file that ctest reads after its list.
   set(properties ${CMAKE_CURRENT_BINARY_DIR}/${name}_properties.cmake)
