@@ -70,4 +70,4 @@ lint: setup-lint
 	@scripts/lint
 
 clean:
-	rm -rf build build-dev build-asan build-tsan build-clang
+	rm -rf build build-dev build-asan build-tsan build-clang build-lint
