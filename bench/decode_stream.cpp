@@ -143,10 +143,12 @@ struct Addresses {
   void set(const Cache& cache, const Layout& layout, const char* base, int64_t row_bytes, int64_t token) {
     const int64_t step = layout.tokens_first ? kHeads * row_bytes : row_bytes;
     head = layout.tokens_first ? row_bytes : cache.page * row_bytes;
+    int64_t page = token / cache.page, in_page = token % cache.page;
     for (int i = 0; i < cpu::kDecodeKeys; ++i) {
-      const int64_t t = token + i;
-      row[i] = base + cache.pages[static_cast<size_t>(t / cache.page)] * cache.page * kHeads * row_bytes +
-               t % cache.page * step;
+      row[i] = base + cache.pages[static_cast<size_t>(page)] * cache.page * kHeads * row_bytes + in_page * step;
+      if (++in_page < cache.page) continue;
+      in_page = 0;
+      ++page;
     }
   }
 };

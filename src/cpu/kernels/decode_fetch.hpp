@@ -26,23 +26,27 @@ struct Fetcher {
 
   ATTEND_INLINE void advance(Fetcher& f, float work) {
     f.due += work * f.per_work;
-    const int due = static_cast<int>(f.due);
-    for (; f.done < due; ++f.done) {
-      while (f.line >= f.end) {
-        if (f.fetches == 0) return;
-        if (++f.row >= f.fetch->count) {
-          ++f.fetch;
-          --f.fetches;
-          f.row = -1;
-          continue;
-        }
-        const char* begin = static_cast<const char*>(f.fetch->rows[f.row]) + f.fetch->offset;
-        f.line = begin - reinterpret_cast<uintptr_t>(begin) % kLine;
-        f.end = begin + f.fetch->bytes;
-      }
-      __builtin_prefetch(f.line, 0, 2);
-      f.line += kLine;
+    const int lines = static_cast<int>(f.due) - f.done;
+    f.done += lines;
+    // Copies, so that no line waits for the one before to be stored and loaded.
+    const char *line = f.line, *end = f.end;
+    for (int i = 0; i < lines; ++i, line += kLine) {
+      if (line >= end && !next_row(f, line, end)) break;
+      __builtin_prefetch(line, 0, 2);
     }
+    f.line = line;
+    f.end = end;
+  }
+  /// The next row that is not empty; false after the last one.
+  static bool next_row(Fetcher& f, const char*& line, const char*& end) {
+    for (; f.fetches > 0; ++f.fetch, --f.fetches, f.row = -1)
+      while (++f.row < f.fetch->count) {
+        const char* begin = static_cast<const char*>(f.fetch->rows[f.row]) + f.fetch->offset;
+        line = begin - reinterpret_cast<uintptr_t>(begin) % kLine;
+        end = begin + f.fetch->bytes;
+        if (line < end) return true;
+      }
+    return false;
   }
 };
 
