@@ -86,8 +86,8 @@ enum {
 /// What the bits of a row may depend on (docs/determinism.md); never on threads.
 typedef int32_t attend_guarantee;
 enum {
-  ATTEND_DETERMINISTIC = 0,   ///< on the Problem
-  ATTEND_FAST = 1,            ///< on the Problem; few query rows against bf16 K and V are rounded to bf16 on the way
+  ATTEND_DETERMINISTIC = 0,  ///< on the Problem
+  ATTEND_FAST = 1,           ///< on the Problem; leave to round more than the types ask for; no kernel of today uses it
   ATTEND_BATCH_INVARIANT = 2  ///< on its own sequence alone, however its queries are cut into calls
 };
 

@@ -141,7 +141,7 @@ struct AttentionFwdArgs {
 /// gives the same bits, with any number of threads.
 enum class Guarantee : int32_t {
   deterministic,    ///< on the Problem
-  fast,             ///< on the Problem; few query rows against bf16 K and V are rounded to bf16 on the way
+  fast,             ///< on the Problem; leave to round more than the types ask for, of which no row of today makes use
   batch_invariant,  ///< on its own sequence alone: not on the others of the batch, nor on the other queries of a call
 };
 /// `deterministic`, `fast`, `batch_invariant`; "?" for a value that is no row.

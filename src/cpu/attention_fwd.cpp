@@ -264,15 +264,12 @@ const std::vector<DecodeRow>& decode_rows() {
   return table;
 }
 
-/// The decoding kernel that goes with a row: the last of its target or a slower one. bf16 products are for those who
-/// ask for them: against long caches they cost three digits of accuracy.
-const DecodeKernel& decode_kernel(const Row& row, const AttentionFwd& problem, Guarantee guarantee) {
+/// The decoding kernel that goes with a row: the last of its target or a slower one.
+const DecodeKernel& decode_kernel(const Row& row) {
   const DecodeKernel* found = nullptr;
-  const bool plain = problem.k_format() == KvFormat::plain && problem.v_format() == KvFormat::plain;
-  const bool rounds = row.arithmetic == Arithmetic::bf16_dot && guarantee == Guarantee::fast && plain;
   for (const Target& target : targets()) {
     for (const DecodeRow& each : decode_rows())
-      if (target.name == each.target && (each.arithmetic == Arithmetic::f32 || rounds)) found = each.kernel;
+      if (target.name == each.target) found = each.kernel;
     if (target.name == row.target) break;
   }
   return *found;
@@ -294,8 +291,7 @@ Result<std::shared_ptr<const PreparedRun>> prepare(const KernelRow& row, const A
                                                    const PlanOptions& options) {
   const Row& mine = rows()[static_cast<size_t>(row.index)];
   const auto prepare_one = [&](const AttentionFwd& part) -> std::shared_ptr<const PreparedRun> {
-    return std::make_shared<CpuRun>(*mine.kernel, row.arithmetic, decode_kernel(mine, part, options.guarantee), part,
-                                    options);
+    return std::make_shared<CpuRun>(*mine.kernel, row.arithmetic, decode_kernel(mine), part, options);
   };
   if (auto cascade = prepare_cascade(problem, options, prepare_one)) return cascade;
   return prepare_one(problem);
