@@ -10,14 +10,10 @@
 #include "cpu/kernel.hpp"
 #include "cpu/parallel.hpp"
 #include "cpu/rotate.hpp"
+#include "ops/argument.hpp"
 
 namespace attend {
 namespace {
-
-Status wrong(std::string_view operation, const std::string& argument, const std::string& found,
-             const std::string& expected) {
-  return invalid_argument(std::string(operation) + ": " + argument + " is " + found + ", expected " + expected);
-}
 
 Status check_rope(std::string_view operation, const Rope& rope, int64_t columns) {
   if (rope.dims() <= columns) return {};

@@ -18,11 +18,6 @@ namespace {
 
 constexpr int64_t kRowsAtATime = 16;
 
-Status wrong(std::string_view operation, const std::string& argument, const std::string& found,
-             const std::string& expected) {
-  return invalid_argument(std::string(operation) + ": " + argument + " is " + found + ", expected " + expected);
-}
-
 template <class T>
 bool has_elements(const BasicTensor<T>& tensor) {
   return tensor.batch > 0 && tensor.rows > 0 && tensor.heads > 0;

@@ -233,7 +233,6 @@ struct Row {
 
 struct DecodeRow {
   const char* target;
-  Arithmetic arithmetic;
   const DecodeKernel* kernel;
 };
 
@@ -255,7 +254,7 @@ const std::vector<DecodeRow>& decode_rows() {
   static const std::vector<DecodeRow> table = {
 #define ATTEND_CPU_TARGET(target, needs)
 #define ATTEND_CPU_ATTENTION_FWD(target, arithmetic, why)
-#define ATTEND_CPU_DECODE(target, arithmetic, why) {#target, Arithmetic::arithmetic, &target::kDecode_##arithmetic},
+#define ATTEND_CPU_DECODE(target, arithmetic, why) {#target, &target::kDecode_##arithmetic},
 #include "cpu/kernels.def"
 #undef ATTEND_CPU_DECODE
 #undef ATTEND_CPU_ATTENTION_FWD

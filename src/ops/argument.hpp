@@ -9,11 +9,17 @@
 
 namespace attend {
 
-/// invalid_argument: `attention_fwd: <argument> is <found>, expected <expected>`.
-inline Status wrong_argument(std::string_view argument, std::string_view found, std::string_view expected) {
-  std::string text = "attention_fwd: ";
-  text.append(argument).append(" is ").append(found).append(", expected ").append(expected);
+/// invalid_argument: `<operation>: <argument> is <found>, expected <expected>`.
+inline Status wrong(std::string_view operation, std::string_view argument, std::string_view found,
+                    std::string_view expected) {
+  std::string text(operation);
+  text.append(": ").append(argument).append(" is ").append(found).append(", expected ").append(expected);
   return invalid_argument(std::move(text));
+}
+
+/// The same of `attention_fwd`.
+inline Status wrong_argument(std::string_view argument, std::string_view found, std::string_view expected) {
+  return wrong("attention_fwd", argument, found, expected);
 }
 
 template <class T>
