@@ -100,6 +100,13 @@ enum {
   ATTEND_ARITHMETIC_MMA16 = 3        ///< 16-bit q, k, v and probabilities, products summed in f32
 };
 
+/// A schedule of the literature whose memory traffic is counted; the numbers of attend::Schedule.
+typedef int32_t attend_schedule;
+enum {
+  ATTEND_SCHEDULE_NAIVE = 0,             ///< QK^T and its softmax are written and read back
+  ATTEND_SCHEDULE_FLASH_ATTENTION_1 = 1  ///< FlashAttention (arXiv:2205.14135), algorithm 1; skipped tiles are not moved
+};
+
 // ---- Status and version ----
 
 /// `ok`, `invalid_argument`, ...; "?" for a number that is no status. Never NULL; static.
@@ -263,6 +270,17 @@ typedef struct attend_attention_fwd_cost {
 /// Fills *cost, struct_size set by the caller.
 attend_status attend_attention_fwd_query_cost(const attend_attention_fwd* problem, attend_attention_fwd_cost* cost);
 
+/// Bytes that cross between main memory and a memory level of limited size (docs/memory-traffic.md).
+typedef struct attend_memory_traffic {
+  size_t struct_size;
+  int64_t read;     ///< from main memory
+  int64_t written;  ///< to main memory
+} attend_memory_traffic;
+/// What the schedule moves with the largest tiles that level_bytes hold. Fills *traffic, struct_size set by the caller.
+/// Error: invalid_argument for a level that does not hold a row and a key.
+attend_status attend_attention_fwd_query_traffic(const attend_attention_fwd* problem, attend_schedule schedule,
+                                                 int64_t level_bytes, attend_memory_traffic* traffic);
+
 // ---- Devices ----
 
 /// Where plans run, and whose memory their pointers name. Immutable; any number of threads may use one.
@@ -354,6 +372,12 @@ attend_status attend_attention_fwd_plan_candidate(const attend_attention_fwd_pla
 /// Several lines for a person: kernel, tiles, workspace, why nothing faster. Buffer as in attend_attention_fwd_text.
 attend_status attend_attention_fwd_plan_explain(const attend_attention_fwd_plan* plan, char* buffer, size_t size,
                                                 size_t* length);
+
+/// What the plan's work list moves when one worker does all of it, in order, through a level of level_bytes. Fills
+/// *traffic, struct_size set by the caller. Error: invalid_argument for a level that does not hold a tile of keys and
+/// what a worker computes in.
+attend_status attend_attention_fwd_plan_query_traffic(const attend_attention_fwd_plan* plan, int64_t level_bytes,
+                                                      attend_memory_traffic* traffic);
 
 /// Memory of one run. Arrays that the Problem does not ask for are ignored.
 typedef struct attend_attention_fwd_args {
@@ -597,6 +621,7 @@ attend_status attend_machine_query_isa(const attend_machine* machine, int32_t in
 ATTEND_DEFINE_INIT(attend_attention_fwd_desc)
 ATTEND_DEFINE_INIT(attend_attention_fwd_cost)
 ATTEND_DEFINE_INIT(attend_attention_fwd_args)
+ATTEND_DEFINE_INIT(attend_memory_traffic)
 ATTEND_DEFINE_INIT(attend_executor)
 ATTEND_DEFINE_INIT(attend_merge_desc)
 ATTEND_DEFINE_INIT(attend_kv_append_args)

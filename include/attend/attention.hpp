@@ -6,6 +6,7 @@
 #include <attend/executor.hpp>
 #include <attend/kv_cache.hpp>
 #include <attend/mask.hpp>
+#include <attend/memory_traffic.hpp>
 #include <attend/status.hpp>
 #include <attend/tensor.hpp>
 #include <cstddef>
@@ -94,6 +95,10 @@ struct AttentionFwd {
   Status check() const;
   /// Only for a Problem that check() accepts. Time O(rows + tiles) for interval masks.
   Cost cost() const;
+  /// What a schedule of the literature moves, with the largest tiles that a level of so many bytes holds; exact. Plans
+  /// have their own. Only for a Problem that check() accepts. Time O(tiles). Error: invalid_argument for a level that
+  /// does not hold a row and a key.
+  Result<MemoryTraffic> memory_traffic(Schedule schedule, int64_t level_bytes) const;
   /// One line; parse(text()) is the same Problem.
   std::string text() const;
   /// The grammar is in docs/problem-text.md. Error: invalid_argument naming the field. The result has passed check().
@@ -182,6 +187,10 @@ class AttentionFwdPlan {
   size_t workspace_bytes() const;  ///< what run() needs; any alignment
   const std::vector<Candidate>& candidates() const;
   std::string explain() const;  ///< several lines for a person
+  /// What the plan's work list moves when one worker does all of it, in order, through a level of so many bytes; exact
+  /// (docs/memory-traffic.md). Time O(tiles). Error: invalid_argument for a level that does not hold a tile of keys and
+  /// what a worker computes in.
+  Result<MemoryTraffic> memory_traffic(int64_t level_bytes) const;
 
   /// Computes. Allocates nothing, keeps no state. On a device it returns when the work is in the stream, which must be
   /// done before the plan goes. Errors: invalid_argument for a missing pointer or a small workspace; device.

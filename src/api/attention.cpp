@@ -62,6 +62,10 @@ int64_t AttentionFwdPlan::tile_keys() const { return impl_->prepared->tile_keys(
 size_t AttentionFwdPlan::workspace_bytes() const { return impl_->prepared->workspace_bytes(); }
 const std::vector<Candidate>& AttentionFwdPlan::candidates() const { return impl_->candidates; }
 
+Result<MemoryTraffic> AttentionFwdPlan::memory_traffic(int64_t level_bytes) const {
+  return impl_->prepared->memory_traffic(level_bytes);
+}
+
 std::string AttentionFwdPlan::explain() const {
   const Cost cost = problem().cost();
   char line[256];

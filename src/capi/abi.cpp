@@ -100,6 +100,10 @@ constexpr Number<Arithmetic> kArithmetics[] = {{ATTEND_ARITHMETIC_F32, Arithmeti
                                                {ATTEND_ARITHMETIC_MMA16, Arithmetic::mma16}};
 static_assert(agree(kArithmetics, std::size(kArithmetics)));
 
+constexpr Number<Schedule> kSchedules[] = {{ATTEND_SCHEDULE_NAIVE, Schedule::naive},
+                                           {ATTEND_SCHEDULE_FLASH_ATTENTION_1, Schedule::flash_attention_1}};
+static_assert(agree(kSchedules, std::size(kSchedules)));
+
 // Layout of version 0.1 where pointers have 64 bits. A later version appends fields, so sizes may grow; what stands
 // here stays.
 static_assert(sizeof(void*) != 8 || (offsetof(attend_mask_term, kind) == 8 && offsetof(attend_mask_term, a) == 24 &&

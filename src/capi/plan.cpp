@@ -158,6 +158,15 @@ attend_status attend_attention_fwd_plan_candidate(const attend_attention_fwd_pla
   });
 }
 
+attend_status attend_attention_fwd_plan_query_traffic(const attend_attention_fwd_plan* plan, int64_t level_bytes,
+                                                      attend_memory_traffic* traffic) {
+  constexpr const char* kOperation = "attention_fwd_plan_query_traffic";
+  return attend::capi::guarded(kOperation, [&]() -> Status {
+    if (plan == nullptr) return refuse_null(kOperation, "plan", attend::capi::kAPlan);
+    return attend::capi::write_traffic(kOperation, plan->plan->memory_traffic(level_bytes), traffic);
+  });
+}
+
 attend_status attend_attention_fwd_plan_explain(const attend_attention_fwd_plan* plan, char* buffer, size_t size,
                                                 size_t* length) {
   constexpr const char* kOperation = "attention_fwd_plan_explain";

@@ -212,6 +212,14 @@ attend_attention_fwd_desc describe(const attend_attention_fwd& from) {
 
 }  // namespace
 
+Status write_traffic(std::string_view operation, const Result<MemoryTraffic>& found, attend_memory_traffic* to) {
+  if (!found.ok()) return found.status();
+  attend_memory_traffic known = attend_memory_traffic_init();
+  known.read = found->read;
+  known.written = found->written;
+  return write_struct(operation, "traffic", known, to);
+}
+
 Status read_desc(std::string_view operation, const attend_attention_fwd_desc& desc, AttentionFwd* problem) {
   ATTEND_CAPI_TRY(read_problem(operation, desc, problem));
   return problem->check();
@@ -279,5 +287,15 @@ attend_status attend_attention_fwd_query_cost(const attend_attention_fwd* proble
     known.lse_elements = problem->problem.lse ? problem->problem.lse_size() : 0;
     known.bias_elements = problem->problem.bias_size();
     return attend::capi::write_struct(kOperation, "cost", known, cost);
+  });
+}
+
+attend_status attend_attention_fwd_query_traffic(const attend_attention_fwd* problem, attend_schedule schedule,
+                                                 int64_t level_bytes, attend_memory_traffic* traffic) {
+  constexpr const char* kOperation = "attention_fwd_query_traffic";
+  return attend::capi::guarded(kOperation, [&]() -> Status {
+    if (problem == nullptr) return attend::capi::refuse_null(kOperation, "problem", "a Problem");
+    return attend::capi::write_traffic(
+        kOperation, problem->problem.memory_traffic(static_cast<attend::Schedule>(schedule), level_bytes), traffic);
   });
 }

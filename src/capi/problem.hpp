@@ -20,6 +20,9 @@ Status read_offsets(std::string_view operation, const std::string& name, const v
 /// The reverse, as a view; nothing is written for none.
 void describe_offsets(const Offsets& from, const void** data, int64_t* count, attend_index_type* type);
 
+/// Fills an attend_memory_traffic.
+Status write_traffic(std::string_view operation, const Result<MemoryTraffic>& found, attend_memory_traffic* to);
+
 /// Reads a descriptor that read_struct() has copied, and checks the Problem. Arrays are copied.
 Status read_desc(std::string_view operation, const attend_attention_fwd_desc& desc, AttentionFwd* problem);
 

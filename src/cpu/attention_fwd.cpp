@@ -18,6 +18,7 @@
 #include "cpu/key_rows.hpp"
 #include "cpu/parallel.hpp"
 #include "cpu/targets/target.hpp"
+#include "cpu/traffic.hpp"
 #include "plan/work_list.hpp"
 
 namespace attend::cpu {
@@ -119,6 +120,12 @@ class CpuRun final : public PreparedRun {
   int64_t tile_rows() const override { return kStripeRows; }
   int64_t tile_keys() const override { return kPanelKeys; }
   size_t workspace_bytes() const override { return static_cast<size_t>(layout_.bytes); }
+
+  Result<MemoryTraffic> memory_traffic(int64_t level_bytes) const override {
+    return cpu::memory_traffic(problem_, work_, decode_.list(),
+                               {layout_.k_panel + layout_.v_panel, layout_.scratch, decode_.state_bytes()},
+                               level_bytes);
+  }
 
   std::string explain() const override {
     char text[1024];

@@ -20,13 +20,6 @@ constexpr float kNegInf = -std::numeric_limits<float>::infinity();
 /// Rows of `out` and of state that register tiles may touch beyond the block's own.
 constexpr int kPaddedRows = (kBlockRows + kStripeRows - 1) / kStripeRows * kStripeRows;
 
-/// Lets a panel's keys be found from any panel of the group.
-struct LivePanel {
-  int64_t index = 0;
-  Range keys;
-  bool full = false;
-};
-
 /// Query and head of each row: row r of a unit is query r / fold of head r % fold of the group.
 struct RowIndex {
   RowIndex(int64_t first_row, int rows, int64_t fold, int64_t first_head) {
@@ -64,7 +57,7 @@ class Block {
 
   void run() {
     begin();
-    for_live_panels();
+    run_groups();
     for (int row = 0; row < task_.rows; ++row) finish_row(row);
   }
 
@@ -99,34 +92,17 @@ class Block {
     }
   }
 
-  /// Collects the panels that the block touches, in order, and runs them in groups.
-  void for_live_panels() {
-    const Range span = intersect(mask_.span(), panels_.keys);
-    if (span.empty()) return;
-    const int64_t first = (span.begin - panels_.keys.begin) / kPanelKeys;
-    const int64_t last = (span.end - panels_.keys.begin + kPanelKeys - 1) / kPanelKeys;
+  /// The panels that the block touches, in order and in groups.
+  void run_groups() {
     LivePanel live[kGroupPanels];
     int count = 0;
-    for (int64_t super = first; super < last; super += kGroupPanels) {
-      const int64_t super_end = std::min(super + kGroupPanels, last);
-      const TileClass all = mask_.classify_block(keys_of(super, super_end));
-      if (all == TileClass::skip) continue;
-      for (int64_t p = super; p < super_end; ++p) {
-        const Range keys = keys_of(p, p + 1);
-        const TileClass one = all == TileClass::full ? all : mask_.classify_block(keys);
-        if (one == TileClass::skip) continue;
-        live[count++] = {p, keys, one == TileClass::full && keys.size() == kPanelKeys};
-        if (count == kGroupPanels) {
-          run_group(live, count);
-          count = 0;
-        }
-      }
-    }
+    for_live_panels(mask_, panels_.keys, [&](const LivePanel& panel) {
+      live[count++] = panel;
+      if (count < kGroupPanels) return;
+      run_group(live, count);
+      count = 0;
+    });
     if (count > 0) run_group(live, count);
-  }
-
-  Range keys_of(int64_t first, int64_t end) const {
-    return {panels_.keys.begin + first * kPanelKeys, std::min(panels_.keys.begin + end * kPanelKeys, panels_.keys.end)};
   }
 
   void run_group(const LivePanel* live, int count) {

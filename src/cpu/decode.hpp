@@ -20,8 +20,9 @@ class Decode {
   Decode(const DecodeKernel& kernel, const AttentionFwd& problem, int64_t most_rows, int64_t chunk_keys);
 
   const plan_detail::DecodeList& list() const { return list_; }
-  int64_t scratch_bytes() const;  ///< of a worker
-  int64_t shared_bytes() const;   ///< of a run
+  int64_t scratch_bytes() const;                                 ///< of a worker
+  int64_t state_bytes() const { return 4 * (2 + out_stride_); }  ///< of a row and a chunk of its keys
+  int64_t shared_bytes() const;                                  ///< of a run
   /// Before any item of a run.
   void begin(std::byte* shared) const;
   /// In any order, by any thread.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The mask of one block of query rows: which panels of keys it touches, and the bits of those that it keeps in part.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <attend/attention.hpp>
 #include <cstdint>
@@ -46,5 +47,34 @@ class RowMask {
   Bounds stripes_[kBlockRows / kStripeRows];
   std::array<Range, kBlockRows> keys_;  ///< per row, when the mask is made of intervals
 };
+
+/// A panel of a unit that a block of rows touches.
+struct LivePanel {
+  int64_t index = 0;  ///< among the unit's
+  Range keys;
+  bool full = false;  ///< every row keeps all of its 64 keys
+};
+
+/// Calls f(LivePanel) for the panels of `unit_keys`, the first of which begins at its first key, that the mask does not
+/// skip, in order. Panels are asked for in eights first.
+template <class F>
+void for_live_panels(const RowMask& mask, Range unit_keys, F&& f) {
+  const Range span = intersect(mask.span(), unit_keys);
+  if (span.empty()) return;
+  const auto keys_of = [&](int64_t first, int64_t end) {
+    return Range{unit_keys.begin + first * kPanelKeys, std::min(unit_keys.begin + end * kPanelKeys, unit_keys.end)};
+  };
+  const int64_t last = (span.end - unit_keys.begin + kPanelKeys - 1) / kPanelKeys;
+  for (int64_t super = (span.begin - unit_keys.begin) / kPanelKeys; super < last; super += kGroupPanels) {
+    const int64_t super_end = std::min(super + kGroupPanels, last);
+    const TileClass all = mask.classify_block(keys_of(super, super_end));
+    if (all == TileClass::skip) continue;
+    for (int64_t p = super; p < super_end; ++p) {
+      const Range keys = keys_of(p, p + 1);
+      const TileClass one = all == TileClass::full ? all : mask.classify_block(keys);
+      if (one != TileClass::skip) f(LivePanel{p, keys, one == TileClass::full && keys.size() == kPanelKeys});
+    }
+  }
+}
 
 }  // namespace attend::cpu

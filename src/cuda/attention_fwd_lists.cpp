@@ -6,6 +6,9 @@
 #include <cstdio>
 #include <cstring>
 
+#include "ops/row_bytes.hpp"
+#include "plan/tile_traffic.hpp"
+
 namespace attend::cuda {
 namespace {
 
@@ -70,11 +73,23 @@ AttentionFwdLists::AttentionFwdLists(std::shared_ptr<Context> context, const Att
   const DeviceFacts& facts = context_->facts();
   // The cache of these devices has two halves, and multiprocessors of both read the keys.
   section_budget_ = static_cast<int64_t>(facts.l2_bytes / 2);
-  const int64_t key_bytes = problem.d * dtype_bytes(problem.k_type) + problem.dv * dtype_bytes(problem.v_type);
-  sections_ = plan_detail::order_by_section(packing_.list, {section_budget_, key_bytes, problem.group(), kernel.keys});
+  sections_ = plan_detail::order_by_section(packing_.list, section_shape());
   if (kernel.has_shares)
     first_items_ =
         plan_detail::share_out(packing_.list, std::min<int64_t>(items(), std::max(facts.multiprocessors, 1)));
+}
+
+plan_detail::SectionShape AttentionFwdLists::section_shape() const {
+  const RowBytes row(problem_);
+  return {section_budget_, row.k + row.v, problem_.group(), kernel_.keys};
+}
+
+Result<MemoryTraffic> AttentionFwdLists::memory_traffic(int64_t level_bytes) const {
+  // The items of packing_ may be sorted by share by now; counts want them section by section.
+  const plan_detail::TileList::Shape shape{kernel_.rows, kernel_.keys, packing_.heads};
+  plan_detail::TileList list = plan_detail::TileList::make(problem_, shape);
+  const std::vector<plan_detail::Section> sections = plan_detail::order_by_section(list, section_shape());
+  return plan_detail::memory_traffic(problem_, list, shape, sections, level_bytes);
 }
 
 AttentionFwdLists::~AttentionFwdLists() {

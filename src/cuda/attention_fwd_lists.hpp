@@ -44,8 +44,12 @@ class AttentionFwdLists {
   attention_fwd::Params params(const AttentionFwdArgs& args) const;
   /// Lines of explain().
   std::string explain() const;
+  /// As AttentionFwdPlan::memory_traffic().
+  Result<MemoryTraffic> memory_traffic(int64_t level_bytes) const;
 
  private:
+  plan_detail::SectionShape section_shape() const;
+
   std::shared_ptr<Context> context_;
   const AttentionFwd& problem_;
   Kernel kernel_;

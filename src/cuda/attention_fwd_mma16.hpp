@@ -36,6 +36,9 @@ class Mma16Run : public plan_detail::PreparedRun {
   /// A count, and the list of blocks to be computed again; and what aligns them.
   size_t workspace_bytes() const override { return 4 * (1 + static_cast<size_t>(row_blocks())) + 3; }
   std::string explain() const override;
+  Result<MemoryTraffic> memory_traffic(int64_t level_bytes) const override {
+    return lists_.memory_traffic(level_bytes);
+  }
   Status run(const AttentionFwdArgs& args, std::byte* workspace) const override;
 
  protected:

@@ -21,6 +21,9 @@ class SimpleRun final : public plan_detail::PreparedRun {
   int64_t tile_keys() const override { return kSimpleKeys; }
   size_t workspace_bytes() const override { return 0; }
   std::string explain() const override { return lists_.explain(); }
+  Result<MemoryTraffic> memory_traffic(int64_t level_bytes) const override {
+    return lists_.memory_traffic(level_bytes);
+  }
 
   Status run(const AttentionFwdArgs& args, std::byte*) const override {
     if (lists_.items() == 0) return {};

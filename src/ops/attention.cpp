@@ -4,20 +4,15 @@
 #include <cmath>
 
 #include "ops/attention_check.hpp"
+#include "ops/distinct_frames.hpp"
 #include "ops/mask/terms.hpp"
+#include "ops/row_bytes.hpp"
 
 namespace attend {
 namespace {
 
 /// Rows of all sequences together.
 int64_t total_rows(const Offsets& cu, int64_t b, int64_t longest) { return cu.empty() ? b * longest : cu[b]; }
-
-/// Bytes of one key or value of one head, its scales too.
-int64_t key_bytes(KvFormat format, DType type, int64_t columns) {
-  const KvFormatRow row = kv_format_row(format);
-  const int64_t scales = row.scales == KvScales::channel ? 0 : kv_row_scales(format, columns);
-  return kv_bytes(format, type, kv_row_elements(format, columns)) + scales * dtype_bytes(row.scale_type);
-}
 
 }  // namespace
 
@@ -90,21 +85,15 @@ int64_t AttentionFwd::bias_size() const {
 
 Cost AttentionFwd::cost() const {
   Cost cost;
-  const bool fixed = cu_q.empty() && cu_k.empty() && !cache;
-  // Heads and sequences that see the same keys are counted once.
-  const int64_t heads = mask.per_head() ? hq : 1;
-  const int64_t sequences = fixed && !differs_by_batch(mask) && b > 0 ? 1 : b;
-  for (int64_t n = 0; n < sequences; ++n) {
-    for (int64_t head = 0; head < heads; ++head) cost.visible_pairs += count_pairs(mask, frame(n, head));
-  }
-  cost.visible_pairs *= (hq / heads) * (sequences == 1 ? b : 1);
+  for_distinct_frames(
+      *this, [&](const Frame& frame, int64_t times) { cost.visible_pairs += times * count_pairs(mask, frame); });
   cost.flops = 2.0 * static_cast<double>(cost.visible_pairs) * static_cast<double>(d + dv);
   int64_t keys = 0;
   for (int64_t n = 0; cache && n < b; ++n) keys += key_length(n);
   if (!cache) keys = total_rows(cu_k, b, sk);
   const double q_rows = static_cast<double>(total_rows(cu_q, b, sq) * hq), k_rows = static_cast<double>(keys * hk);
-  cost.bytes = q_rows * static_cast<double>(d * dtype_bytes(q_type) + dv * dtype_bytes(o_type) + (lse ? 4 : 0)) +
-               k_rows * static_cast<double>(key_bytes(k_format(), k_type, d) + key_bytes(v_format(), v_type, dv));
+  const RowBytes row(*this);
+  cost.bytes = q_rows * static_cast<double>(row.q + row.o + row.lse) + k_rows * static_cast<double>(row.k + row.v);
   return cost;
 }
 

@@ -19,6 +19,8 @@ class PreparedRun {
   virtual size_t workspace_bytes() const = 0;
   /// Lines of explain() that only the backend knows: work list, packing, memory.
   virtual std::string explain() const = 0;
+  /// As AttentionFwdPlan::memory_traffic().
+  virtual Result<MemoryTraffic> memory_traffic(int64_t level_bytes) const = 0;
   /// `workspace` holds at least workspace_bytes().
   virtual Status run(const AttentionFwdArgs& args, std::byte* workspace) const = 0;
 };

@@ -106,6 +106,11 @@ AT(attend_attention_fwd_cost, bytes, 24);
 AT(attend_attention_fwd_cost, lse_elements, 32);
 AT(attend_attention_fwd_cost, bias_elements, 40);
 
+SIZE(attend_memory_traffic, 24);
+AT(attend_memory_traffic, struct_size, 0);
+AT(attend_memory_traffic, read, 8);
+AT(attend_memory_traffic, written, 16);
+
 SIZE(attend_executor, 32);
 AT(attend_executor, parallel, 8);
 AT(attend_executor, self, 16);
@@ -231,5 +236,6 @@ EXPECT(masks, ATTEND_MASK_CAUSAL == 0 && ATTEND_MASK_CAUSAL_TOP_LEFT == 1 && ATT
                   ATTEND_MASK_CHUNK == 3 && ATTEND_MASK_PREFIX_LM == 4 && ATTEND_MASK_DOCUMENTS == 5 &&
                   ATTEND_MASK_BLOCK_SPARSE == 6 && ATTEND_MASK_PADDING == 7 && ATTEND_MASK_TREE == 8 &&
                   ATTEND_MASK_DENSE == 9);
+EXPECT(schedules, ATTEND_SCHEDULE_NAIVE == 0 && ATTEND_SCHEDULE_FLASH_ATTENTION_1 == 1);
 EXPECT(arithmetics, ATTEND_ARITHMETIC_F32 == 0 && ATTEND_ARITHMETIC_BF16_DOT == 1 &&
                         ATTEND_ARITHMETIC_F32_SCALED == 2 && ATTEND_ARITHMETIC_MMA16 == 3);

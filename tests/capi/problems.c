@@ -150,8 +150,38 @@ static void arrays_are_copied(void) {
   EXPECT(o[4 * 2] > 11.99f && o[4 * 2] < 12.01f);
 }
 
+/* One row, one key, one column of f32: each schedule by hand. */
+static void traffic_is_counted(void) {
+  attend_attention_fwd* problem = NULL;
+  attend_attention_fwd_plan* plan = NULL;
+  EXPECT_OK(attend_attention_fwd_create_from_text("attention_fwd hq=1 hk=1 sq=1 sk=1 d=1 dtype=f32", &problem));
+  attend_memory_traffic traffic = attend_memory_traffic_init();
+  EXPECT_OK(attend_attention_fwd_query_traffic(problem, ATTEND_SCHEDULE_NAIVE, 1024, &traffic));
+  EXPECT(traffic.read == 5 * 4 && traffic.written == 3 * 4); /* q k s p v; s p o */
+  EXPECT_OK(attend_attention_fwd_query_traffic(problem, ATTEND_SCHEDULE_FLASH_ATTENTION_1, 1024, &traffic));
+  EXPECT(traffic.read == 6 * 4 && traffic.written == 6 * 4); /* k v q o l m; o l m twice */
+  EXPECT_OK(attend_attention_fwd_plan_create(problem, NULL, &plan));
+  EXPECT_OK(attend_attention_fwd_plan_query_traffic(plan, 1 << 20, &traffic));
+  EXPECT(traffic.read == 3 * 4 && traffic.written == 4); /* k v q; o */
+  EXPECT_REFUSED(attend_attention_fwd_query_traffic(problem, ATTEND_SCHEDULE_NAIVE, 15, &traffic),
+                 ATTEND_INVALID_ARGUMENT, "memory_traffic: level_bytes is 15, expected at least 16");
+  EXPECT_REFUSED(attend_attention_fwd_query_traffic(problem, 2, 1024, &traffic), ATTEND_INVALID_ARGUMENT,
+                 "memory_traffic: schedule is 2, expected 0 (naive) or 1 (flash_attention_1)");
+  EXPECT_REFUSED(attend_attention_fwd_plan_query_traffic(plan, INT64_MIN, &traffic), ATTEND_INVALID_ARGUMENT,
+                 "memory_traffic: level_bytes is -9223372036854775808, expected at least ");
+  EXPECT_REFUSED(attend_attention_fwd_query_traffic(NULL, ATTEND_SCHEDULE_NAIVE, 64, &traffic), ATTEND_INVALID_ARGUMENT,
+                 "attention_fwd_query_traffic: problem is NULL");
+  EXPECT_REFUSED(attend_attention_fwd_plan_query_traffic(NULL, 64, &traffic), ATTEND_INVALID_ARGUMENT,
+                 "attention_fwd_plan_query_traffic: plan is NULL");
+  EXPECT_REFUSED(attend_attention_fwd_plan_query_traffic(plan, 1 << 20, NULL), ATTEND_INVALID_ARGUMENT,
+                 "attention_fwd_plan_query_traffic: traffic is NULL");
+  attend_attention_fwd_plan_destroy(plan);
+  attend_attention_fwd_destroy(problem);
+}
+
 void test_problems(void) {
   text_is_written_like_snprintf();
   description_gives_every_field_back();
   arrays_are_copied();
+  traffic_is_counted();
 }

@@ -73,6 +73,8 @@ def run_failures(folder):
         (["no-such-command"], 2, "no-such-command"),
         (["explain", "attention_fwd d=0"], 2, "d"),
         (["explain", "attention_fwd sq=8 sk=8 d=16 mask=no_such"], 2, "no_such"),
+        (["explain", "attention_fwd sq=8 sk=8 d=16", "--level-bytes", "none"], 2, "--level-bytes"),
+        (["explain", "attention_fwd sq=8 sk=8 d=16", "--level-bytes", "0"], 2, "--level-bytes"),
         (["check", "attention_fwd sq=8 sk=8 d=16", "--kernel", "no.such"], 2, "no.such"),
         (["check", "attention_fwd sq=8 sk=8 d=16", "--device", "tpu"], 2, "tpu"),
         (["run", data, "--device", "cuda"], 2, "--device is cuda, expected cpu"),
@@ -107,6 +109,21 @@ def run_merges(folder):
     expect(apart[0]["o_distance"] > 20 * layers[0]["o_distance"], "one part alone is not the whole", result)
     again = json.loads(call(["merge", "merged.safetensors", "--compare", "merged.safetensors", "--json"], folder).stdout)
     expect(again[0]["o_distance"] == 0 and again[0]["lse_distance"] == 0, "one part is its own merge", result)
+
+
+def run_traffic(folder):
+    words = ["explain", "attention_fwd hq=2 hk=1 sq=1024 sk=1024 d=64", "--level-bytes"]
+    explained = json.loads(call([*words, "16m", "--json"], folder).stdout)
+    traffic = explained["traffic"]
+    expect(traffic["level_bytes"] == 16 << 20, f"16m is 16 MiB: {traffic}")
+    naive, flash, ours = traffic["schedules"]
+    expect((naive["schedule"], flash["schedule"], ours["schedule"]) == ("naive", "flash_attention_1", explained["kernel"]), f"three schedules: {traffic}")
+    expect(ours["read"] + ours["written"] == explained["bytes"], f"a level that holds everything is passed once: {traffic}")
+    expect(naive["read"] == 2 * (4 * 1024 * 64 * 3 + 8 * 1024 * 1024), f"q, k, v, and S and P read back: {traffic}")
+    tiny = json.loads(call([*words, "1000", "--json"], folder).stdout)["traffic"]["schedules"]
+    expect("expected at least" in tiny[2]["reason"] and tiny[0]["read"] > naive["read"], f"too small for a block: {tiny}")
+    text = call([*words, "1000"], folder)
+    expect("a level of 1000 bytes" in text.stdout and "expected at least" in text.stdout, "the same as text", text)
 
 
 def run_rest(folder):
@@ -198,6 +215,7 @@ with tempfile.TemporaryDirectory() as scratch:
     run_examples(scratch)
     run_failures(scratch)
     run_merges(scratch)
+    run_traffic(scratch)
     run_rest(scratch)
     run_devices(scratch)
     run_trace(scratch)

@@ -26,11 +26,11 @@ int main() {
   unsigned sum =
       mix(&AttentionFwd::dense, &AttentionFwd::set_layout, &AttentionFwd::effective_scale, &AttentionFwd::lse_offset,
           &AttentionFwd::bias_offset, &AttentionFwd::lse_size, &AttentionFwd::bias_size, &AttentionFwd::check,
-          &AttentionFwd::cost, &AttentionFwd::text, &AttentionFwd::parse);
-  sum +=
-      mix(&AttentionFwdPlan::problem, &AttentionFwdPlan::kernel, &AttentionFwdPlan::isa, &AttentionFwdPlan::arithmetic,
-          &AttentionFwdPlan::threads, &AttentionFwdPlan::tile_rows, &AttentionFwdPlan::tile_keys,
-          &AttentionFwdPlan::workspace_bytes, &AttentionFwdPlan::candidates, &AttentionFwdPlan::explain);
+          &AttentionFwd::cost, &AttentionFwd::memory_traffic, &AttentionFwd::text, &AttentionFwd::parse);
+  sum += mix(&AttentionFwdPlan::problem, &AttentionFwdPlan::kernel, &AttentionFwdPlan::isa,
+             &AttentionFwdPlan::arithmetic, &AttentionFwdPlan::threads, &AttentionFwdPlan::tile_rows,
+             &AttentionFwdPlan::tile_keys, &AttentionFwdPlan::workspace_bytes, &AttentionFwdPlan::candidates,
+             &AttentionFwdPlan::explain, &AttentionFwdPlan::memory_traffic);
   sum += mix(static_cast<Status (AttentionFwdPlan::*)(const AttentionFwdArgs&, std::span<std::byte>) const>(
                  &AttentionFwdPlan::run),
              static_cast<Status (AttentionFwdPlan::*)(const AttentionFwdArgs&) const>(&AttentionFwdPlan::run));
