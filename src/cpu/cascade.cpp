@@ -6,6 +6,7 @@
 #include "cpu/block.hpp"
 #include "cpu/merge.hpp"
 #include "cpu/parallel.hpp"
+#include "ops/row_bytes.hpp"
 
 namespace attend::cpu {
 namespace {
@@ -37,6 +38,21 @@ class CascadeRun final : public PreparedRun {
   int64_t tile_rows() const override { return parts_.back().run->tile_rows(); }
   int64_t tile_keys() const override { return parts_.back().run->tile_keys(); }
   size_t workspace_bytes() const override { return static_cast<size_t>(outputs_ + largest_ + kWorkspaceAlignment); }
+
+  /// The runs of the parts, then a row and head after the other: o and log-sum-exp of each part that has it come in.
+  Result<MemoryTraffic> memory_traffic(int64_t level_bytes) const override {
+    const RowBytes row(problem_);
+    MemoryTraffic moved;
+    for (const Part& part : parts_) {
+      const Result<MemoryTraffic> own = part.run->memory_traffic(level_bytes);
+      if (!own.ok()) return own.status();
+      const RowBytes of_part(part.problem);
+      moved.read += own->read + part.rows * problem_.hq * (of_part.o + of_part.lse);
+      moved.written += own->written;
+    }
+    moved.written += rows_ * problem_.hq * (row.o + row.lse);
+    return moved;
+  }
 
   std::string explain() const override {
     std::string text =
@@ -70,17 +86,16 @@ class CascadeRun final : public PreparedRun {
     AttentionFwd problem;
     SharedPrefix prefix;
     std::shared_ptr<const PreparedRun> run;
+    int64_t rows = 0;        ///< of each head
     int64_t o = 0, lse = 0;  ///< in the workspace
   };
 
   void add(AttentionFwd problem, const SharedPrefix& prefix, const PrepareRun& prepare) {
-    Part part{std::move(problem), prefix, nullptr, 0, 0};
+    Part part{std::move(problem), prefix, nullptr, 0, 0, 0};
     part.run = prepare(part.problem);
-    int64_t rows = 0;
-    for (int64_t n = 0; n < part.problem.b; ++n) rows += part.problem.query_length(n);
-    if (part.problem.cu_q.empty()) rows = part.problem.b * part.problem.sq;
+    for (int64_t n = 0; n < part.problem.b; ++n) part.rows += part.problem.query_length(n);
     part.o = outputs_;
-    part.lse = outputs_ + align_up(rows * part.problem.hq * part.problem.dv * 4);
+    part.lse = outputs_ + align_up(part.rows * part.problem.hq * part.problem.dv * 4);
     outputs_ = align_up(part.lse + part.problem.lse_size() * 4);
     largest_ = std::max(largest_, static_cast<int64_t>(part.run->workspace_bytes()));
     parts_.push_back(std::move(part));

@@ -244,5 +244,33 @@ TEST(TrafficCounts, of_plans_are_whole_panels) {
   EXPECT_EQ(planned->memory_traffic(100 << 10).status().code(), StatusCode::invalid_argument);
 }
 
+/// What is shared is read once; each part's rows of o and log-sum-exp are written, and read by the merge.
+TEST(TrafficCounts, of_a_cascade_are_its_parts_and_their_merge) {
+  const AttentionFwd problem = parsed(
+      "attention_fwd b=3 hq=4 hk=2 sq=2 sk=700,650,300 d=64 mask=window:699:0 lse=1 "
+      "cache=paged:150:16 pages=shared:608:3");
+  PlanOptions options;
+  options.threads = 1;
+  options.kernel = "attention_fwd.emu.f32";
+  const Result<AttentionFwdPlan> cascade = plan(problem, options);
+  options.cascade = false;
+  const Result<AttentionFwdPlan> flat = plan(problem, options);
+  ASSERT_TRUE(cascade.ok() && flat.ok()) << cascade.status().message();
+  ASSERT_NE(cascade->explain().find("cascade    2 shared prefixes"), std::string::npos) << cascade->explain();
+  const int64_t q = 256, kv = 2 * 512, o = 256 + 4;  // of a row and query head, of a token with both key heads
+  const int64_t rows = 3 * 2 * 4;
+  // Chunks of 512 keys: two of each of the first two sequences, with q again, and a state for each of their rows.
+  const int64_t second_chunks = rows * 2 / 3 * q, states = 2 * rows * 2 / 3 * (256 + 8);
+  for (const int64_t level_bytes : {1 << 20, 1 << 24}) {
+    EXPECT_EQ(*flat->memory_traffic(level_bytes),
+              (MemoryTraffic{rows * q + second_chunks + (700 + 650 + 300) * kv + states, states + rows * o}));
+    // Pages of all three, of the first two, and the rest of each: rows of 3, 2 and 3 sequences.
+    const int64_t keys = 288 + 320 + (700 + 650 + 300 - 2 * 608 - 288), parts = rows * 8 / 3;
+    EXPECT_EQ(*cascade->memory_traffic(level_bytes),
+              (MemoryTraffic{parts * q + keys * kv + parts * o, parts * o + rows * o}));
+  }
+  EXPECT_EQ(cascade->memory_traffic(1000).status().code(), StatusCode::invalid_argument);
+}
+
 }  // namespace
 }  // namespace attend::test
