@@ -34,17 +34,18 @@ class PanelReads {
     const std::tuple key{frame.sq, frame.sk, differs_by_batch(problem_.mask) ? frame.batch : 0,
                          problem_.mask.per_head() ? frame.head : 0, task.first_row};
     const auto [at, is_new] = known_.try_emplace(key, 0);
-    if (!is_new) return at->second;
+    int64_t& reads = at->second;
+    if (!is_new) return reads;
 
     std::array<int64_t, kBlockRows> queries;
     for (int32_t i = 0; i < task.rows; ++i) queries[static_cast<size_t>(i)] = (task.first_row + i) / fold;
     const RowMask mask(problem_.mask, frame, queries.data(), task.rows);
     for_live_panels(mask, unit.keys, [&](const LivePanel& panel) {
-      if (!by_stripe_) ++at->second;
+      if (!by_stripe_) ++reads;
       for (int stripe = 0; by_stripe_ && stripe * kStripeRows < task.rows; ++stripe)
-        at->second += panel.full || mask.classify_stripe(stripe, panel.keys) != TileClass::skip ? 1 : 0;
+        reads += panel.full || mask.classify_stripe(stripe, panel.keys) != TileClass::skip ? 1 : 0;
     });
-    return at->second;
+    return reads;
   }
 
  private:
