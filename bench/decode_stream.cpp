@@ -228,7 +228,14 @@ class Worker {
  private:
   void fetch(const TokenBlock& from, int64_t head, int first, int count, int64_t heads) {
     const auto one = [&](const Addresses& at, int64_t bytes) {
-      if (bytes > 0) fetch_[fetches_++] = {at.row + first, count, head * at.head, heads * bytes};
+      for (int i = first; bytes > 0 && i < first + count; ++i) {
+        const char* begin = static_cast<const char*>(at.row[i]) + head * at.head;
+        cpu::DecodeFetch& before = fetch_[std::max(fetches_ - 1, 0)];
+        if (i > first && static_cast<const char*>(before.from) + before.bytes == begin)
+          before.bytes += heads * bytes;
+        else
+          fetch_[fetches_++] = {begin, heads * bytes};
+      }
     };
     one(from.k, format_.row_bytes);
     one(from.k_scales, format_.scale_bytes);
@@ -260,7 +267,7 @@ class Worker {
   std::unique_ptr<Memory> memory_;
   char* q_ = nullptr;
   float *sum_ = nullptr, *out_ = nullptr, *max_ = nullptr;
-  cpu::DecodeFetch fetch_[4];
+  cpu::DecodeFetch fetch_[4 * cpu::kDecodeKeys];
   int fetches_ = 0;
 };
 

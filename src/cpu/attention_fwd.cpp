@@ -149,9 +149,10 @@ class CpuRun final : public PreparedRun {
     for (size_t i = 0; i < work_.waves.size(); ++i) new (progress + i) WaveProgress;
     decode_.begin(base + layout_.decode);
     const auto all = items_ + static_cast<int64_t>(decode_.list().items.size());
-    parallel_for(executor_, workers_, all, [&](int64_t i, int worker) {
+    parallel_for(executor_, workers_, all, [&](int64_t i, int worker, Ahead ahead) {
       if (i < items_) return run_item(args, base, progress, i, worker);
-      decode_.run_item(args, i - items_, base + layout_.scratch * worker, base + layout_.decode);
+      decode_.run_item(args, i - items_, base + layout_.scratch * worker, base + layout_.decode,
+                       [&] { return ahead.likely() - items_; });
     });
     return {};
   }

@@ -45,20 +45,8 @@ struct TokenArray {
   int64_t entry = 0, row = 0, head = 0;
   int64_t row_bytes = 0;  ///< of one head
 
-  /// Addresses of tokens [first, first + count) of sequence n.
-  void find(const AttentionFwd& p, int64_t n, int64_t first, int64_t count, const void** rows) const {
-    if (!p.cache) {
-      const std::byte* at = base + (p.cu_k.empty() ? n * entry : p.cu_k[n] * row) + first * row;
-      for (int64_t i = 0; i < count; ++i, at += row) rows[i] = at;
-      return;
-    }
-    for (int64_t i = 0; i < count;) {
-      const KvCache::Slot slot = p.cache->slot(n, first + i);
-      const int64_t run = std::min(count - i, p.cache->rows - slot.row);
-      const std::byte* at = base + slot.entry * entry + slot.row * row;
-      for (int64_t end = i + run; i < end; ++i, at += row) rows[i] = at;
-    }
-  }
+  /// Where row `row` of an entry begins.
+  const std::byte* at(int64_t in_entry, int64_t in_row) const { return base + in_entry * entry + in_row * row; }
 };
 
 TokenArray elements(const void* base, KvFormat format, DType type, const Strides& s, int64_t columns) {
@@ -75,7 +63,14 @@ TokenArray scales(const void* base, KvFormat format, const Strides& s, int64_t c
           kv_row_scales(format, columns) * bytes};
 }
 
-bool heads_are_neighbours(const AttentionFwd& p) { return p.k_strides.head < p.k_strides.row && p.hk > 1; }
+/// The heads of a token. In pages of one token they are, whatever their order in longer pages.
+bool heads_are_neighbours(const AttentionFwd& p) { return p.k_strides.head <= p.k_strides.row && p.hk > 1; }
+
+/// Where a head's block lies in several pages, whole pages are read as one stream.
+bool heads_together(const AttentionFwd& p) {
+  return heads_are_neighbours(p) ||
+         (p.cache && p.cache->placement == KvPlacement::paged && p.cache->rows < kDecodeKeys && p.hk > 1);
+}
 
 /// Scales of channels of this head, or null.
 const float* channel_scales(KvFormat format, const void* base, int64_t head, int64_t columns) {
@@ -146,7 +141,7 @@ class Decode::Item {
     }
   }
 
-  void compute() {
+  void compute(const DecodeList& list, const std::function<int64_t()>& likely_next) {
     const int64_t rows = item_.heads * item_.rows;
     std::fill_n(scratch_.max, rows, kNegInf);
     std::fill_n(scratch_.sum, rows * kMaxLanes, 0.0F);
@@ -155,14 +150,19 @@ class Decode::Item {
     for (int64_t h = 0; h < item_.heads; ++h)
       for (int64_t row = 0; row < item_.rows; row += kDecodeRows) pack(h, row);
 
-    Tokens now, next;
-    find(item_.keys.begin, now);
-    for (int64_t key = item_.keys.begin; key < item_.keys.end; key = now.keys.begin) {
-      next.keys = {};
-      if (now.keys.end < item_.keys.end) find(now.keys.end, next);
-      run_block(now, next);
-      if (next.keys.empty()) break;
-      std::swap(now, next);
+    Tokens blocks[2];
+    Tokens *now = &blocks[0], *next = &blocks[1];
+    find(item_, item_.keys.begin, *now);
+    for (bool last = false; !last; std::swap(now, next)) {
+      last = now->keys.end == item_.keys.end;
+      next->item = nullptr;
+      if (!last) {
+        find(item_, now->keys.end, *next);
+      } else if (const int64_t index = likely_next(); index < static_cast<int64_t>(list.items.size())) {
+        const DecodeItem& after = list.items[static_cast<size_t>(index)];
+        if (!after.keys.empty()) find(after, after.keys.begin, *next);
+      }
+      run_block(*now, *next);
     }
   }
 
@@ -174,21 +174,37 @@ class Decode::Item {
  private:
   /// Where the tokens of one block lie.
   struct Tokens {
+    const DecodeItem* item = nullptr;  ///< null: there is none
     Range keys;
     const void* k[kDecodeKeys];
     const void* v[kDecodeKeys];
     const void* k_scales[kDecodeKeys];
     const void* v_scales[kDecodeKeys];
+    int64_t run_end[kDecodeKeys];  ///< tokens before it follow one another at one distance
+    int64_t runs;
   };
 
-  /// The block that begins at `key`; the others begin at multiples of kDecodeKeys.
-  void find(int64_t key, Tokens& to) const {
-    to.keys = intersect({key, (key / kDecodeKeys + 1) * kDecodeKeys}, item_.keys);
-    const int64_t n = item_.sequence, count = to.keys.size();
-    k_.find(p_, n, key, count, to.k);
-    v_.find(p_, n, key, count, to.v);
-    if (k_scales_.base != nullptr) k_scales_.find(p_, n, key, count, to.k_scales);
-    if (v_scales_.base != nullptr) v_scales_.find(p_, n, key, count, to.v_scales);
+  /// The item's block that begins at `key`; the others begin at multiples of kDecodeKeys.
+  void find(const DecodeItem& item, int64_t key, Tokens& to) const {
+    to.item = &item;
+    to.keys = intersect({key, (key / kDecodeKeys + 1) * kDecodeKeys}, item.keys);
+    to.runs = 0;
+    const int64_t n = item.sequence, count = to.keys.size();
+    for (int64_t i = 0, end = 0; i < count; i = end) {
+      KvCache::Slot slot{p_.cu_k.empty() ? n : 0, (p_.cu_k.empty() ? 0 : p_.cu_k[n]) + key};
+      if (p_.cache) slot = p_.cache->slot(n, key + i);
+      end = p_.cache ? std::min(count, i + p_.cache->rows - slot.row) : count;
+      const auto fill = [&](const TokenArray& array, const void** rows) {
+        if (array.base == nullptr) return;
+        const std::byte* at = array.at(slot.entry, slot.row);
+        for (int64_t j = i; j < end; ++j, at += array.row) rows[j] = at;
+      };
+      fill(k_, to.k);
+      fill(v_, to.v);
+      fill(k_scales_, to.k_scales);
+      fill(v_scales_, to.v_scales);
+      to.run_end[to.runs++] = end;
+    }
   }
 
   std::byte* packed(int64_t h, int64_t row) const {
@@ -215,8 +231,8 @@ class Decode::Item {
   void run_block(const Tokens& now, const Tokens& next) {
     const bool shared_mask = !p_.mask.per_head();
     for (int64_t h = 0; h < item_.heads; ++h) {
-      DecodeFetch fetch[4];
-      const int32_t fetches = next.keys.empty() ? 0 : ask_for(next, h, fetch);
+      DecodeFetch fetch[4 * kDecodeKeys];
+      const int32_t fetches = ask_for_next(now, next, h, fetch);
       bool asked = false;
       for (int64_t row = 0; row < item_.rows; row += kDecodeRows) {
         const int64_t slot = row / kDecodeRows;
@@ -289,19 +305,38 @@ class Decode::Item {
     decode_.kernel_.run_block(block);
   }
 
-  /// The share of head `h` in bringing the next block nearer: where heads are neighbours, whole tokens.
-  int32_t ask_for(const Tokens& next, int64_t h, DecodeFetch* fetch) const {
-    const int64_t count = next.keys.size(), begin = count * h / item_.heads, end = count * (h + 1) / item_.heads;
+  /// What is fetched while head `h` is computed. Where the heads of a token are neighbours: the head's share of the
+  /// next block's tokens, all heads of each; else what the next head needs.
+  int32_t ask_for_next(const Tokens& now, const Tokens& next, int64_t h, DecodeFetch* fetch) const {
+    if (!heads_are_neighbours(p_)) {
+      if (h + 1 < item_.heads) return ask_for(now, {0, now.keys.size()}, {h + 1, h + 2}, fetch);
+      return next.item == nullptr ? 0 : ask_for(next, {0, next.keys.size()}, {0, 1}, fetch);
+    }
+    if (next.item == nullptr) return 0;
+    const int64_t count = next.keys.size();
+    return ask_for(next, {count * h / item_.heads, count * (h + 1) / item_.heads}, {0, next.item->heads}, fetch);
+  }
+
+  /// Some tokens of a block, some heads of each, in as few pieces as they lie in.
+  int32_t ask_for(const Tokens& from, Range tokens, Range heads, DecodeFetch* fetch) const {
     int32_t fetches = 0;
     const auto add = [&](const TokenArray& array, const void* const* rows) {
-      if (array.base == nullptr || begin == end) return;
-      fetch[fetches++] = {rows + begin, static_cast<int32_t>(end - begin), item_.key_head * array.head,
-                          (item_.heads - 1) * array.head + array.row_bytes};
+      if (array.base == nullptr) return;
+      const int64_t bytes = (heads.size() - 1) * array.head + array.row_bytes;
+      const int64_t offset = (from.item->key_head + heads.begin) * array.head;
+      int64_t i = tokens.begin;
+      for (int64_t run = 0; i < tokens.end; ++run) {
+        for (const int64_t stop = std::min(tokens.end, from.run_end[run]); i < stop;) {
+          const int64_t joined = bytes == array.row ? stop - i : 1;
+          fetch[fetches++] = {static_cast<const std::byte*>(rows[i]) + offset, joined * bytes};
+          i += joined;
+        }
+      }
     };
-    add(k_, next.k);
-    add(v_, next.v);
-    add(k_scales_, next.k_scales);
-    add(v_scales_, next.v_scales);
+    add(k_, from.k);
+    add(v_, from.v);
+    add(k_scales_, from.k_scales);
+    add(v_scales_, from.v_scales);
     return fetches;
   }
 
@@ -323,7 +358,7 @@ Decode::Decode(const DecodeKernel& kernel, const AttentionFwd& problem, int64_t 
   out_stride_ = kernel.out_stride(shape_);
   q_bytes_ = align_up(kernel.q_bytes(shape_, kDecodeRows));
   list_ = DecodeList::make(
-      problem, {most_rows, kDecodeItemRows, kDecodeKeys, chunk_keys / kDecodeKeys, heads_are_neighbours(problem)});
+      problem, {most_rows, kDecodeItemRows, kDecodeKeys, chunk_keys / kDecodeKeys, heads_together(problem)});
   for (const DecodeItem& item : list_.items)
     most_blocks_ = std::max(most_blocks_, item.heads * ((item.rows + kDecodeRows - 1) / kDecodeRows));
 }
@@ -340,12 +375,13 @@ void Decode::begin(std::byte* base) const {
   for (size_t i = 0; i < list_.merges.size(); ++i) new (shared.done + i) std::atomic<int64_t>(0);
 }
 
-void Decode::run_item(const AttentionFwdArgs& args, int64_t index, std::byte* scratch_base, std::byte* base) const {
+void Decode::run_item(const AttentionFwdArgs& args, int64_t index, std::byte* scratch_base, std::byte* base,
+                      const std::function<int64_t()>& likely_next) const {
   const DecodeItem& item = list_.items[static_cast<size_t>(index)];
   Scratch scratch;
   scratch.place(list_.largest_item, most_blocks_, q_bytes_, out_stride_, scratch_base);
   Item running(*this, item, args, scratch);
-  running.compute();
+  running.compute(list_, likely_next);
 
   const auto store = [&](int64_t h, int64_t row, float max, float sum, float* out) {
     const int64_t query = running.query_of(row), head = running.head_of(h, row);
@@ -398,10 +434,10 @@ void Decode::run_item(const AttentionFwdArgs& args, int64_t index, std::byte* sc
 
 std::string Decode::explain() const {
   char text[256];
-  std::snprintf(
-      text, sizeof text, "decode     %zu items of at most %lld rows and %lld keys, %s, %zu merges\n",
-      list_.items.size(), static_cast<long long>(list_.largest_item), static_cast<long long>(list_.chunk_keys),
-      heads_are_neighbours(problem_) ? "key heads of a token together" : "one key head each", list_.merges.size());
+  std::snprintf(text, sizeof text, "decode     %zu items of at most %lld rows and %lld keys, %s, %zu merges\n",
+                list_.items.size(), static_cast<long long>(list_.largest_item),
+                static_cast<long long>(list_.chunk_keys),
+                heads_together(problem_) ? "key heads together" : "one key head each", list_.merges.size());
   return text;
 }
 

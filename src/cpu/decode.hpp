@@ -4,6 +4,7 @@
 #pragma once
 #include <attend/attention.hpp>
 #include <cstddef>
+#include <functional>
 #include <string>
 
 #include "cpu/decode_kernel.hpp"
@@ -25,8 +26,10 @@ class Decode {
   int64_t shared_bytes() const;                                  ///< of a run
   /// Before any item of a run.
   void begin(std::byte* shared) const;
-  /// In any order, by any thread.
-  void run_item(const AttentionFwdArgs& args, int64_t index, std::byte* scratch, std::byte* shared) const;
+  /// In any order, by any thread. `likely_next`: the item that this thread will probably run next; its first keys are
+  /// fetched at the end of this one.
+  void run_item(const AttentionFwdArgs& args, int64_t index, std::byte* scratch, std::byte* shared,
+                const std::function<int64_t()>& likely_next) const;
   /// A line of explain().
   std::string explain() const;
 

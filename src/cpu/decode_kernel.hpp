@@ -5,8 +5,8 @@
 // A kernel reads K and V where they lie, once for all rows that share them, and is as fast as memory if its calls come
 // in the order of addresses. Head by head where a head's tokens are neighbours. Where the heads of a token are
 // neighbours, one worker takes all key heads of a range of tokens: for each block of 64 tokens, each head in turn, with
-// a state per head; so DRAM delivers one stream. `fetch` then names the rows of the next 64 tokens in pieces: head h of
-// hk asks for the h-th part of the tokens, all heads of each.
+// a state per head; so DRAM delivers one stream. `fetch` names what comes next, in the order of memory; where heads are
+// neighbours, head h of hk asks for the h-th part of the next 64 tokens, all heads of each.
 #pragma once
 #include "cpu/kernel.hpp"
 
@@ -40,11 +40,10 @@ struct DecodeSide {
   int64_t scale_offset = 0;             ///< in bytes
 };
 
-/// Memory to bring into L2: `bytes` from each of `count` addresses rows[i] + offset on.
+/// A piece of memory to bring into L2.
 struct DecodeFetch {
-  const void* const* rows = nullptr;
-  int32_t count = 0;
-  int64_t offset = 0, bytes = 0;
+  const void* from = nullptr;
+  int64_t bytes = 0;
 };
 
 /// Query rows of one sequence and key head against one block of neighbouring keys.
@@ -57,7 +56,7 @@ struct DecodeBlock {
   DecodeSide k, v;
   const uint64_t* bits = nullptr;      ///< a word per row, bit set = kept; null: every row keeps all keys
   const StripeTerms* terms = nullptr;  ///< as in attention_fwd, softcap included in the factor of pack_q
-  const DecodeFetch* fetch = nullptr;  ///< what comes next; it is asked for evenly over the computation
+  const DecodeFetch* fetch = nullptr;  ///< [fetches] what comes next; it is asked for evenly over the computation
   int32_t fetches = 0;
   /// State of the rows: -inf, zeros, zeros before their first block. States of the same row from different keys join
   /// lane by lane: with m the larger maximum, sum and out of each times exp2(its max - m), added.

@@ -138,14 +138,15 @@ DecodeOutput run_decode(const cpu::DecodeKernel& kernel, const DecodeInputs& inp
     if (tile == TileClass::partial) block.bits = bits;
     if (terms) block.terms = &stripe_terms;
     const int next = key + block.keys, next_keys = std::min(options.block_keys, keys - next);
-    cpu::DecodeFetch fetch[2];
-    if (options.fetch && next_keys > 0) {
-      fetch[0] = {inputs.k.side(next).rows, next_keys, inputs.k.side(next).offset,
-                  static_cast<int64_t>(inputs.k.rows[0].size())};
-      fetch[1] = {inputs.v.side(next).rows, next_keys, inputs.v.side(next).offset,
-                  static_cast<int64_t>(inputs.v.rows[0].size())};
+    cpu::DecodeFetch fetch[2 * cpu::kDecodeKeys];
+    if (options.fetch) {
       block.fetch = fetch;
-      block.fetches = 2;
+      for (const StoredRows* stored : {&inputs.k, &inputs.v}) {
+        const cpu::DecodeSide side = stored->side(next);
+        for (int i = 0; i < next_keys; ++i)
+          fetch[block.fetches++] = {static_cast<const char*>(side.rows[i]) + side.offset,
+                                    static_cast<int64_t>(stored->rows[0].size())};
+      }
     }
     block.max = result.max.data();
     block.sum = sum.floats();

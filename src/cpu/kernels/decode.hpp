@@ -90,6 +90,7 @@ struct Decode {
     const int vecs = ceil_div(b.keys, kWidth);
     float* x = f.probs[row];
     Vec top = set1(-__builtin_inff());
+    Fetcher::Cursor cursor = f.fetch.cursor;
     for (int j = 0; j < vecs; ++j) {
       Vec s = load(x + j * kWidth);
       if (k_scales != nullptr) s = mul(s, load(k_scales + j * kWidth));
@@ -99,6 +100,7 @@ struct Decode {
       s = keep_bits(bits >> (j * kWidth), s);
       store(x + j * kWidth, s);
       top = max(s, top);
+      Fetcher::tick(f.fetch, cursor);
     }
     const float old = b.max[row], block_max = reduce_max(top), m = block_max > old ? block_max : old;
     float* sum = b.sum + int64_t{row} * kMaxLanes;
@@ -117,20 +119,26 @@ struct Decode {
       lanes = add(lanes, p);
       if (v_scales != nullptr) p = keep_or_zero(bits >> (j * kWidth), mul(p, load(v_scales + j * kWidth)));
       store(x + j * kWidth, p);
+      Fetcher::tick(f.fetch, cursor);
     }
+    f.fetch.cursor = cursor;
     store(sum, add(load(sum), lanes));
   }
 
+  /// One for each pair of vectors that meets up to four rows, and two for each vector of scores.
+  static int64_t ticks(const DecodeBlock& b) {
+    const int steps = ceil_div(b.shape.d, kStep) + ceil_div(b.shape.dv, kStep);
+    return int64_t{ceil_div(b.rows, 4)} * b.keys * steps + int64_t{2} * b.rows * ceil_div(b.keys, kWidth);
+  }
+
   static void run_block(const DecodeBlock& b) {
-    const float work = static_cast<float>(b.rows * b.keys) * static_cast<float>(b.shape.d + b.shape.dv);
-    DecodeFrame f(b, work);
+    DecodeFrame f(b, ticks(b));
     by_format(b.shape.k_format, [&]<DecodeFormat format>() { Arithmetic::template Scores<format>::run(f); });
     const bool k_scales = gather_scales(f.k_scales, b.k, b.shape.k_format, b.keys);
     const bool v_scales = gather_scales(f.v_scales, b.v, b.shape.v_format, b.keys);
     for (int row = 0; row < b.rows; ++row)
       soften(f, row, k_scales ? f.k_scales : nullptr, v_scales ? f.v_scales : nullptr);
     by_format(b.shape.v_format, [&]<DecodeFormat format>() { Arithmetic::template Values<format>::run(f); });
-    Fetcher::advance(f.fetch, work);
   }
 
   static constexpr DecodeKernel kernel() { return {q_bytes, pack_q, out_stride, run_block, store_row}; }

@@ -15,7 +15,7 @@ struct alignas(64) QHeader {
 
 /// One block under way.
 struct DecodeFrame {
-  DecodeFrame(const DecodeBlock& b, float work) : block(b), fetch(Fetcher::of(b, work)) {}
+  DecodeFrame(const DecodeBlock& b, int64_t ticks) : block(b), fetch(Fetcher::of(b, ticks)) {}
 
   const DecodeBlock& block;
   Fetcher fetch;
@@ -52,18 +52,25 @@ struct ScoresF32 {
     for (int t = 0; t < kKeys; ++t) k[t] = RowReader<C>::of(b.k, smaller(key + t, b.keys - 1));
     for (int r = 0; r < Rows; ++r)
       q[r] = reinterpret_cast<const float*>(f.q_row(smaller(row + r, b.rows - 1), row_bytes(b.shape.d)));
+    Fetcher::Cursor cursor = f.fetch.cursor;
     for (int i = 0; i < kWidth; ++i) sum[i] = zero();
     for (int step = 0; step < steps; ++step)
+#pragma GCC unroll 16
       for (int t = 0; t < kKeys; ++t) {
         Vec x, y;
         RowReader<C>::read(k[t], step, x, y);
         multiply<Rows>(sum + t, q, step, x, y);
+        Fetcher::tick(f.fetch, cursor);
       }
-    for (int t = 0; left > 0 && t < kKeys; ++t) {
-      Vec x, y;
-      RowReader<C>::read_last(k[t], steps, left, x, y);
-      multiply<Rows>(sum + t, q, steps, x, y);
+    if (left > 0) {
+#pragma GCC unroll 16
+      for (int t = 0; t < kKeys; ++t) {
+        Vec x, y;
+        RowReader<C>::read_last(k[t], steps, left, x, y);
+        multiply<Rows>(sum + t, q, steps, x, y);
+      }
     }
+    f.fetch.cursor = cursor;
     alignas(64) float lanes[kWidth];
     store(lanes, sums(sum));
     for (int r = 0; r < Rows; ++r) __builtin_memcpy(f.probs[row + r] + key, lanes + r * kKeys, kKeys * 4);
@@ -78,10 +85,7 @@ struct ScoresF32 {
 
   template <int Rows>
   ATTEND_INLINE void tiles(DecodeFrame& f, int row, int key, int end) {
-    for (; key < end; key += kWidth / Rows) {
-      tile<Rows>(f, row, key);
-      Fetcher::advance(f.fetch, static_cast<float>(kWidth * f.block.shape.d));
-    }
+    for (; key < end; key += kWidth / Rows) tile<Rows>(f, row, key);
   }
 
   static void run(DecodeFrame& f) {
@@ -127,35 +131,34 @@ struct ValuesF32 {
 
   template <int Rows, int Steps, bool kLast>
   ATTEND_INLINE void tile(DecodeFrame& f, const KeyList& list, int row, int step) {
-    constexpr int kFetchEvery = 8;
     const DecodeBlock& b = f.block;
     const int left = C::left_over(b.shape.dv);
+    Fetcher::Cursor cursor = f.fetch.cursor;
     float* out = b.out + row * b.out_stride + int64_t{step} * kStep;
     Vec sum[Rows][2 * Steps];
     // From zero: a sum of the sums of blocks errs less than one long sum.
     for (int r = 0; r < Rows; ++r)
       for (int j = 0; j < 2 * Steps; ++j) sum[r][j] = zero();
-    for (int begin = 0; begin < list.count; begin += kFetchEvery) {
-      for (int i = begin; i < smaller(begin + kFetchEvery, list.count); ++i) {
-        const int key = list.key[i];
-        const RowReader<C> v = RowReader<C>::of(b.v, key);
-        Vec weight[Rows];
-        for (int r = 0; r < Rows; ++r) weight[r] = set1(f.probs[row + r][key]);
-        for (int j = 0; j < Steps; ++j) {
-          Vec x, y;
-          if constexpr (kLast) {
-            RowReader<C>::read_last(v, step, left, x, y);
-          } else {
-            RowReader<C>::read(v, step + j, x, y);
-          }
-          for (int r = 0; r < Rows; ++r) {
-            sum[r][2 * j] = fma(weight[r], x, sum[r][2 * j]);
-            sum[r][2 * j + 1] = fma(weight[r], y, sum[r][2 * j + 1]);
-          }
+    for (int i = 0; i < list.count; ++i) {
+      const int key = list.key[i];
+      const RowReader<C> v = RowReader<C>::of(b.v, key);
+      Vec weight[Rows];
+      for (int r = 0; r < Rows; ++r) weight[r] = set1(f.probs[row + r][key]);
+      for (int j = 0; j < Steps; ++j) {
+        Vec x, y;
+        if constexpr (kLast) {
+          RowReader<C>::read_last(v, step, left, x, y);
+        } else {
+          RowReader<C>::read(v, step + j, x, y);
         }
+        for (int r = 0; r < Rows; ++r) {
+          sum[r][2 * j] = fma(weight[r], x, sum[r][2 * j]);
+          sum[r][2 * j + 1] = fma(weight[r], y, sum[r][2 * j + 1]);
+        }
+        Fetcher::tick(f.fetch, cursor);
       }
-      Fetcher::advance(f.fetch, static_cast<float>(kFetchEvery * Rows * Steps * kStep));
     }
+    f.fetch.cursor = cursor;
     for (int r = 0; r < Rows; ++r)
       for (int j = 0; j < 2 * Steps; ++j) {
         float* to = out + r * b.out_stride + j * kWidth;
