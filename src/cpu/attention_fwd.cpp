@@ -10,7 +10,6 @@
 #include <limits>
 #include <new>
 
-#include "base/saturate.hpp"
 #include "cpu/block.hpp"
 #include "cpu/cascade.hpp"
 #include "cpu/decode.hpp"
@@ -25,6 +24,7 @@ namespace attend::cpu {
 
 namespace {
 
+using plan_detail::DecodeRule;
 using plan_detail::KernelRow;
 using plan_detail::PreparedRun;
 using plan_detail::Task;
@@ -58,10 +58,13 @@ struct WorkspaceLayout {
 /// many workers a part.
 constexpr int64_t kInvariantChunk = 4096;
 
-/// Rows of a sequence and key head up to which keys are streamed past them in place; more rows pay for packing the
-/// keys. The two ways round differently, so batch-invariant results take one of them always.
-int64_t most_decode_rows(Guarantee guarantee) {
-  return guarantee == Guarantee::batch_invariant ? std::numeric_limits<int64_t>::max() - 1 : kDecodeRows;
+/// Few rows stream their keys past them in place; more pay for packing them. Packed keys of long caches leave L2 before
+/// they are used: from 4096 keys on (d = 128) that costs as much as 64 rows' slower arithmetic. The two ways round
+/// differently, so batch-invariant results take one of them always.
+DecodeRule decode_rule(Guarantee guarantee) {
+  constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
+  if (guarantee == Guarantee::batch_invariant) return {kAll, kAll, 0};
+  return {kDecodeRows, 64, 4096};
 }
 
 /// How many pack tasks and how many blocks of a wave are done.
@@ -85,7 +88,7 @@ class CpuRun final : public PreparedRun {
         arithmetic_(arithmetic),
         problem_(problem),
         executor_(options.executor),
-        decode_(decode_kernel, problem_, most_decode_rows(options.guarantee),
+        decode_(decode_kernel, problem_, decode_rule(options.guarantee),
                 options.guarantee == Guarantee::batch_invariant ? kInvariantChunk : 0) {
     threads_ = options.threads > 0 ? options.threads : executor_ != nullptr ? executor_->workers : default_threads();
     layout_.k_panel = align_up(kernel.k_panel_bytes(static_cast<int32_t>(problem.d)));
@@ -93,7 +96,7 @@ class CpuRun final : public PreparedRun {
     block_rows_ = block_rows(problem, layout_.k_panel + layout_.v_panel);
     work_ = WorkList::make(problem_,
                            {block_rows_, kStripeRows, kPanelKeys, kPanelsPerPackTask, layout_.k_panel + layout_.v_panel,
-                            saturating_add(most_decode_rows(options.guarantee), 1), kWaveBytesPerThread * threads_});
+                            decode_rule(options.guarantee), kWaveBytesPerThread * threads_});
     int64_t most_tasks = 1;
     for (const Wave& wave : work_.waves) {
       most_tasks = std::max(most_tasks, wave.tasks);

@@ -18,6 +18,7 @@ namespace {
 using plan_detail::DecodeItem;
 using plan_detail::DecodeList;
 using plan_detail::DecodeMerge;
+using plan_detail::DecodeRule;
 
 constexpr float kNegInf = -std::numeric_limits<float>::infinity();
 constexpr double kLog2e = 1.4426950408889634;
@@ -351,14 +352,14 @@ class Decode::Item {
   uint64_t bits_[kDecodeItemRows / kDecodeRows][kDecodeRows];
 };
 
-Decode::Decode(const DecodeKernel& kernel, const AttentionFwd& problem, int64_t most_rows, int64_t chunk_keys)
+Decode::Decode(const DecodeKernel& kernel, const AttentionFwd& problem, const DecodeRule& rule, int64_t chunk_keys)
     : kernel_(kernel), problem_(problem) {
   shape_ = {static_cast<int32_t>(problem.d), static_cast<int32_t>(problem.dv),
             decode_format(problem.k_format(), problem.k_type), decode_format(problem.v_format(), problem.v_type)};
   out_stride_ = kernel.out_stride(shape_);
   q_bytes_ = align_up(kernel.q_bytes(shape_, kDecodeRows));
-  list_ = DecodeList::make(
-      problem, {most_rows, kDecodeItemRows, kDecodeKeys, chunk_keys / kDecodeKeys, heads_together(problem)});
+  list_ = DecodeList::make(problem,
+                           {rule, kDecodeItemRows, kDecodeKeys, chunk_keys / kDecodeKeys, heads_together(problem)});
   for (const DecodeItem& item : list_.items)
     most_blocks_ = std::max(most_blocks_, item.heads * ((item.rows + kDecodeRows - 1) / kDecodeRows));
 }

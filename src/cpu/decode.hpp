@@ -17,8 +17,9 @@ inline constexpr int64_t kDecodeItemRows = 256;
 
 class Decode {
  public:
-  /// Of the sequences that have at most `most_rows` rows; `chunk_keys` as DecodeList::Shape::chunk_blocks, in keys.
-  Decode(const DecodeKernel& kernel, const AttentionFwd& problem, int64_t most_rows, int64_t chunk_keys);
+  /// Of the sequences for which the rule holds; `chunk_keys` as DecodeList::Shape::chunk_blocks, in keys.
+  Decode(const DecodeKernel& kernel, const AttentionFwd& problem, const plan_detail::DecodeRule& rule,
+         int64_t chunk_keys);
 
   const plan_detail::DecodeList& list() const { return list_; }
   int64_t scratch_bytes() const;                                 ///< of a worker

@@ -35,14 +35,14 @@ DecodeList DecodeList::make(const AttentionFwd& problem, const Shape& shape) {
   DecodeList list;
   int64_t blocks = 0;
   for (int64_t n = 0; n < problem.b; ++n)
-    if (serves(problem, n, shape))
+    if (shape.rule.holds(problem, n))
       blocks += ceil_div(problem.key_length(n), shape.block_keys) * (shape.heads_together ? 1 : problem.hk);
   const int64_t least = ceil_div(kLeastChunkKeys, shape.block_keys);
   const int64_t chunk = shape.chunk_blocks > 0 ? shape.chunk_blocks : std::max(least, ceil_div(blocks, kItems));
   list.chunk_keys = chunk * shape.block_keys;
 
   for (int64_t n = 0; n < problem.b; ++n) {
-    if (!serves(problem, n, shape)) continue;
+    if (!shape.rule.holds(problem, n)) continue;
     const int64_t rows = problem.query_length(n) * problem.group();
     const int64_t heads = shape.heads_together
                               ? std::clamp<int64_t>(shape.item_rows / std::min(rows, shape.item_rows), 1, problem.hk)

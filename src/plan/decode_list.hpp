@@ -25,9 +25,21 @@ struct DecodeMerge {
   int64_t parts = 0;
 };
 
+/// Which sequences are decoded. Others pay for packing their keys, which more rows share.
+struct DecodeRule {
+  int64_t most_rows = 0;       ///< of a sequence and key head
+  int64_t most_rows_long = 0;  ///< the same where the sequence has `long_keys` keys or more
+  int64_t long_keys = 0;
+
+  bool holds(const AttentionFwd& problem, int64_t sequence) const {
+    const int64_t rows = problem.query_length(sequence) * problem.group();
+    return rows > 0 && rows <= (problem.key_length(sequence) < long_keys ? most_rows : most_rows_long);
+  }
+};
+
 struct DecodeList {
   struct Shape {
-    int64_t most_rows = 0;  ///< rows of a sequence and key head up to which it is served here
+    DecodeRule rule;
     int64_t item_rows = 0;  ///< rows of all key heads of an item at most
     int64_t block_keys = 0;
     int64_t chunk_blocks = 0;     ///< of every chunk; 0: as the Problem's size suggests
@@ -40,11 +52,6 @@ struct DecodeList {
   int64_t chunk_keys = 0;
   int64_t largest_item = 0;  ///< heads times rows
 
-  /// Whether the sequence is served here.
-  static bool serves(const AttentionFwd& problem, int64_t sequence, const Shape& shape) {
-    const int64_t rows = problem.query_length(sequence) * problem.group();
-    return rows > 0 && rows <= shape.most_rows;
-  }
   static DecodeList make(const AttentionFwd& problem, const Shape& shape);
 };
 

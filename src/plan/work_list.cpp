@@ -79,7 +79,7 @@ WorkList WorkList::make(const AttentionFwd& problem, const Shape& shape) {
   };
 
   for (int64_t n = 0; n < problem.b; ++n) {
-    if (problem.query_length(n) * problem.group() < shape.least_rows) continue;
+    if (problem.query_length(n) == 0 || shape.left_out.holds(problem, n)) continue;
     for (int64_t key_head = 0; key_head < problem.hk; ++key_head) {
       Range keys = keys_of_group(problem, n, key_head);
       keys.begin = keys.empty() ? keys.end : keys.begin / shape.panel_keys * shape.panel_keys;

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "plan/decode_list.hpp"
+
 namespace attend::plan_detail {
 
 struct Unit {
@@ -36,7 +38,7 @@ struct WorkList {
   struct Shape {
     int64_t block_rows = 0, stripe_rows = 0, panel_keys = 0, panels_per_pack_task = 0;
     int64_t panel_bytes = 0;  ///< of K and V together
-    int64_t least_rows = 1;   ///< of a sequence and key head; sequences with fewer are left to others
+    DecodeRule left_out;      ///< sequences that are not cut here
     int64_t wave_bytes = 0;   ///< packed bytes that a wave should not exceed when it holds more than one unit
   };
 

@@ -120,6 +120,16 @@ TEST_P(Caches, mixed_batches_hold_short_and_long_queries) {
   EXPECT_TRUE(same_bytes(three.inputs.output_bytes(), one.inputs.output_bytes(), type()));
 }
 
+/// Long caches are decoded by more rows than short ones are.
+TEST_P(Caches, dozens_of_queries_meet_long_caches) {
+  const AttentionFwd problem = line("b=2 hq=2 hk=1 sq=12,33 sk=4096,4100 d=16 lse=1",
+                                    "layout=bhsd cache=paged:520:16 pages=shuffled:2 mask=causal");
+  if (!takes(problem)) return;
+  expect_within_bound(problem, options(2));
+  const Evaluation one(problem, options(1)), three(problem, options(3));
+  EXPECT_TRUE(same_bytes(three.inputs.output_bytes(), one.inputs.output_bytes(), type()));
+}
+
 /// Prefixes that sequences share, of one level and of several, against the oracle and against the flat way.
 TEST_P(Caches, a_cascade_computes_shared_pages_once) {
   const std::string tail = " hq=4 hk=2 d=64 lse=1 ";
