@@ -32,7 +32,8 @@ struct KvAppendOptions {
 /// Writes K and V of the tokens that a step adds into the cache: those at which the Problem's queries stand, the last
 /// query_length(n) of the key_length(n) of each sequence. So the Problem of a step's attention is that of its append.
 /// Encodes as kv_encode() does, after rotating (attend/rope.hpp) and taking the mean away. Touches no other token, so
-/// that readers of earlier ones may run at the same time. Errors: invalid_argument naming argument, found and expected.
+/// that readers of earlier ones may run at the same time (docs/caches.md). Nothing is written when it fails. Errors:
+/// invalid_argument naming argument, found and expected; two new tokens in one place are one.
 Status kv_append(const AttentionFwd& problem, const KvAppendArgs& args, const KvAppendOptions& options = {});
 
 }  // namespace attend

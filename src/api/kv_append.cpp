@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include "base/text.hpp"
 #include "cpu/kernel.hpp"
@@ -86,6 +87,41 @@ class Token {
   int64_t n_, row_, key_, position_;
 };
 
+/// New tokens of a sequence in rows behind one another.
+struct Place {
+  int64_t entry, row, n, token, count;
+};
+
+/// Each new token has a place of its own: of sequences that share a page, one at most grows in it.
+Status check_places(const AttentionFwd& p) {
+  std::vector<Place> places;
+  for (int64_t n = 0; n < p.b; ++n)
+    for (int64_t token = p.key_length(n) - p.query_length(n); token < p.key_length(n); ++token) {
+      const KvCache::Slot slot = p.cache->slot(n, token);
+      Place* last = places.empty() ? nullptr : &places.back();
+      if (last != nullptr && last->n == n && last->entry == slot.entry && last->row + last->count == slot.row)
+        ++last->count;
+      else
+        places.push_back({slot.entry, slot.row, n, token, 1});
+    }
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    return std::tie(a.entry, a.row, a.n, a.token) < std::tie(b.entry, b.row, b.n, b.token);
+  });
+  const bool paged = p.cache->placement == KvPlacement::paged;
+  const auto of = [](int64_t token, int64_t n) {
+    return "token " + print_number(token) + " of sequence " + print_number(n);
+  };
+  for (size_t i = 1; i < places.size(); ++i) {
+    const Place &a = places[i - 1], &b = places[i];
+    if (a.entry == b.entry && a.row + a.count > b.row)
+      return wrong("kv_append", paged ? "cache.pages" : "cache.entry",
+                   "row " + print_number(b.row) + (paged ? " of page " : " of entry ") + print_number(b.entry) +
+                       " for " + of(a.token + b.row - a.row, a.n) + " and " + of(b.token, b.n),
+                   "a place of its own for each new token");
+  }
+  return {};
+}
+
 Status check_append(const AttentionFwd& p, const KvAppendArgs& args, int64_t tokens) {
   constexpr std::string_view kOperation = "kv_append";
   if (Status status = p.check(); !status.ok()) return status;
@@ -115,7 +151,7 @@ Status check_append(const AttentionFwd& p, const KvAppendArgs& args, int64_t tok
   for (const auto& each : pointers)
     if (each.needed && each.pointer == nullptr && tokens > 0)
       return wrong(kOperation, std::string("args.") + each.name, "null", "a pointer, as " + p.text() + " asks for it");
-  return {};
+  return check_places(p);
 }
 
 }  // namespace
