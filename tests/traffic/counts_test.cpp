@@ -47,9 +47,10 @@ int64_t least_level(const Counted& counted) {
 struct SmallBlocks {
   explicit SmallBlocks(const AttentionFwd& p, int64_t wave_panels, int64_t decode_rows) {
     const int64_t panel = 4 * cpu::kPanelKeys * (p.d + p.dv) + 256, rows = 2 * cpu::kStripeRows;
-    work = plan_detail::WorkList::make(
-        p, {rows, cpu::kStripeRows, cpu::kPanelKeys, 8, panel, decode_rows + 1, wave_panels * panel});
-    decode = plan_detail::DecodeList::make(p, {decode_rows, rows, cpu::kDecodeKeys, 2, decode_rows % 2 == 0});
+    const plan_detail::DecodeRule rule{decode_rows, 2 * decode_rows, 80};
+    work =
+        plan_detail::WorkList::make(p, {rows, cpu::kStripeRows, cpu::kPanelKeys, 8, panel, rule, wave_panels * panel});
+    decode = plan_detail::DecodeList::make(p, {rule, rows, cpu::kDecodeKeys, 2, decode_rows % 2 == 0});
     residents = {panel, 4 * (rows * (p.d + p.dv + 2) + cpu::kPanelKeys + p.dv + 4) + 64, 4 * (p.dv + 4)};
   }
   plan_detail::WorkList work;
