@@ -3,6 +3,7 @@
 #pragma once
 #include <attend/array.hpp>
 #include <attend/attention.hpp>
+#include <attend/attention_bwd.hpp>
 #include <attend/device.hpp>
 #include <attend/dtype.hpp>
 #include <attend/executor.hpp>

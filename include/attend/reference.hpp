@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <attend/attention.hpp>
+#include <attend/attention_bwd.hpp>
 #include <string>
 #include <vector>
 
@@ -31,5 +32,12 @@ struct Comparison {
 /// last row of each sequence always among them). A NaN where the oracle is finite, and the reverse, is a failure.
 Comparison compare_with_reference(const AttentionFwd& problem, const AttentionFwdArgs& args, Arithmetic arithmetic,
                                   int64_t sample = -1, uint64_t seed = 0);
+
+/// Compares the gradients of a run with the formulas of AttentionBwd in fp64, on the inputs as they are stored, o and
+/// lse among them: dq, dk, dv, and dbias and dsink where asked for; or `sample` rows each of dq and of dk and dv,
+/// chosen by `seed`. Keys that no row sees, and rows that see none, must have exactly zero. Comparison::rows counts
+/// rows of tensors. Time O(b * hq * sq * sk * (d + dv)), or O(sample * (sq + sk) * (d + dv)).
+Comparison compare_gradients_with_reference(const AttentionBwd& problem, const AttentionBwdArgs& args,
+                                            Arithmetic arithmetic, int64_t sample = -1, uint64_t seed = 0);
 
 }  // namespace attend

@@ -1,25 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Public calls of exact forward attention: check, choose a row, run.
 #include <attend/attention.hpp>
-#include <cstdio>
 #include <memory>
-#include <new>
 #include <string>
 
+#include "api/planned.hpp"
 #include "api/registry.hpp"
 #include "base/text.hpp"
 
 namespace attend {
+namespace {
 
-using plan_detail::KernelRow;
-using plan_detail::PreparedRun;
+constexpr const char* kOperation = "attention_fwd";
+
+}  // namespace
 
 struct AttentionFwdPlan::Impl {
-  AttentionFwd problem;
-  KernelRow row;
-  std::vector<Candidate> candidates;
-  std::shared_ptr<const PreparedRun> prepared;
-  Device device;
+  Planned<AttentionFwd, AttentionFwdArgs> planned;
 };
 
 const char* arithmetic_name(Arithmetic arithmetic) {
@@ -52,44 +49,24 @@ Result<Guarantee> parse_guarantee(std::string_view text) {
   return invalid_argument("guarantee is " + in_quotes(text) + ", expected deterministic, fast or batch_invariant");
 }
 
-const AttentionFwd& AttentionFwdPlan::problem() const { return impl_->problem; }
-const std::string& AttentionFwdPlan::kernel() const { return impl_->row.id; }
-const std::string& AttentionFwdPlan::isa() const { return impl_->row.isa; }
-Arithmetic AttentionFwdPlan::arithmetic() const { return impl_->row.arithmetic; }
-int AttentionFwdPlan::threads() const { return impl_->prepared->threads(); }
-int64_t AttentionFwdPlan::tile_rows() const { return impl_->prepared->tile_rows(); }
-int64_t AttentionFwdPlan::tile_keys() const { return impl_->prepared->tile_keys(); }
-size_t AttentionFwdPlan::workspace_bytes() const { return impl_->prepared->workspace_bytes(); }
-const std::vector<Candidate>& AttentionFwdPlan::candidates() const { return impl_->candidates; }
-
+const AttentionFwd& AttentionFwdPlan::problem() const { return impl_->planned.problem; }
+const std::string& AttentionFwdPlan::kernel() const { return impl_->planned.row.id; }
+const std::string& AttentionFwdPlan::isa() const { return impl_->planned.row.isa; }
+Arithmetic AttentionFwdPlan::arithmetic() const { return impl_->planned.row.arithmetic; }
+int AttentionFwdPlan::threads() const { return impl_->planned.prepared->threads(); }
+int64_t AttentionFwdPlan::tile_rows() const { return impl_->planned.prepared->tile_rows(); }
+int64_t AttentionFwdPlan::tile_keys() const { return impl_->planned.prepared->tile_keys(); }
+size_t AttentionFwdPlan::workspace_bytes() const { return impl_->planned.prepared->workspace_bytes(); }
+const std::vector<Candidate>& AttentionFwdPlan::candidates() const { return impl_->planned.candidates; }
 Result<MemoryTraffic> AttentionFwdPlan::memory_traffic(int64_t level_bytes) const {
-  return impl_->prepared->memory_traffic(level_bytes);
+  return impl_->planned.prepared->memory_traffic(level_bytes);
 }
-
-std::string AttentionFwdPlan::explain() const {
-  const Cost cost = problem().cost();
-  char line[256];
-  std::string text = "problem    " + problem().text() + "\n";
-  std::snprintf(line, sizeof line, "cost       %lld visible pairs, %.4g flop, %.4g bytes\n",
-                static_cast<long long>(cost.visible_pairs), cost.flops, cost.bytes);
-  text += line;
-  text += "kernel     " + kernel();
-  if (threads() > 0) text += " on " + std::to_string(threads()) + (threads() == 1 ? " thread" : " threads");
-  text += "\n";
-  text += impl_->prepared->explain();
-  for (const Candidate& candidate : candidates())
-    text += (candidate.accepted ? "chosen     " : "refused    ") + candidate.kernel + ": " + candidate.reason + "\n";
-  return text;
-}
+std::string AttentionFwdPlan::explain() const { return impl_->planned.explain(); }
 
 Status AttentionFwdPlan::run(const AttentionFwdArgs& args, std::span<std::byte> workspace) const {
   const AttentionFwd& p = problem();
   const bool no_rows = p.b == 0 || p.sq == 0, no_keys = p.sk == 0;
-  const struct {
-    const char* name;
-    const void* pointer;
-    bool needed;
-  } pointers[] = {
+  const NeededPointer pointers[] = {
       {"q", args.q, !no_rows && !no_keys},
       {"k", args.k, !no_rows && !no_keys},
       {"v", args.v, !no_rows && !no_keys},
@@ -102,81 +79,28 @@ Status AttentionFwdPlan::run(const AttentionFwdArgs& args, std::span<std::byte> 
       {"v_scales", args.v_scales, p.v_format() != KvFormat::plain && !no_rows && !no_keys},
       {"k_mean", args.k_mean, p.cache && p.cache->k_mean && !no_rows && !no_keys},
   };
-  for (const auto& each : pointers)
-    if (each.needed && each.pointer == nullptr)
-      return invalid_argument(std::string("attention_fwd: args.") + each.name + " is null, expected " +
-                              "a pointer, as " + p.text() + " asks for it");
-  if (workspace.size() < workspace_bytes())
-    return invalid_argument("attention_fwd: workspace is " + std::to_string(workspace.size()) +
-                            " bytes, expected at least " + std::to_string(workspace_bytes()));
-  return impl_->prepared->run(args, workspace.data());
+  if (Status status = check_run(kOperation, p, pointers, workspace.size(), workspace_bytes()); !status.ok())
+    return status;
+  return impl_->planned.prepared->run(args, workspace.data());
 }
 
 Status AttentionFwdPlan::run(const AttentionFwdArgs& args) const {
-  const Device& device = impl_->device;
-  if (!device.is_cpu()) {
-    if (workspace_bytes() == 0) return run(args, {});
-    const Result<void*> memory = device.allocate(workspace_bytes());
-    if (!memory.ok()) return memory.status();
-    Status status = run(args, {static_cast<std::byte*>(*memory), workspace_bytes()});
-    if (status.ok()) status = device.synchronize(args.stream);  // the work reads the workspace
-    const Status freed = device.free(*memory);
-    return status.ok() ? freed : status;
-  }
-  const std::unique_ptr<std::byte[]> memory(new (std::nothrow) std::byte[workspace_bytes()]);
-  if (memory == nullptr)
-    return {StatusCode::out_of_memory,
-            "attention_fwd: workspace of " + std::to_string(workspace_bytes()) + " bytes could not be allocated"};
-  return run(args, {memory.get(), workspace_bytes()});
+  const Device& device = impl_->planned.device;
+  if (device.is_cpu()) return run_with_own_workspace(kOperation, *this, args);
+  if (workspace_bytes() == 0) return run(args, {});
+  const Result<void*> memory = device.allocate(workspace_bytes());
+  if (!memory.ok()) return memory.status();
+  Status status = run(args, {static_cast<std::byte*>(*memory), workspace_bytes()});
+  if (status.ok()) status = device.synchronize(args.stream);  // the work reads the workspace
+  const Status freed = device.free(*memory);
+  return status.ok() ? freed : status;
 }
 
 Result<AttentionFwdPlan> plan(const AttentionFwd& problem, const PlanOptions& options) {
-  if (Status status = problem.check(); !status.ok()) return status;
-  if (options.threads < 0)
-    return invalid_argument("attention_fwd: options.threads is " + std::to_string(options.threads) +
-                            ", expected 0 or more");
-  if (options.executor != nullptr && (options.executor->parallel == nullptr || options.executor->workers < 1))
-    return invalid_argument("attention_fwd: options.executor has no function or " +
-                            std::to_string(options.executor->workers) + " workers, expected a function and at least 1");
-
-  if (!is_guarantee(options.guarantee))
-    return invalid_argument("attention_fwd: options.guarantee is " +
-                            std::to_string(static_cast<int32_t>(options.guarantee)) +
-                            ", expected deterministic (0), fast (1) or batch_invariant (2)");
-
-  auto impl = std::make_shared<AttentionFwdPlan::Impl>();
-  impl->problem = problem;
-  const std::vector<KernelRow> rows = attention_fwd_rows(options.device);
-  const KernelRow* chosen = nullptr;
-  bool known = options.kernel.empty();
-  for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
-    Candidate candidate{row->id, false, row->unavailable};
-    known = known || row->id == options.kernel;
-    if (candidate.reason.empty()) candidate.reason = row->refuse(*row, problem);
-    if (candidate.reason.empty() && options.kernel.empty()) candidate.reason = row->slower;
-    if (candidate.reason.empty() && !options.kernel.empty() && row->id != options.kernel)
-      candidate.reason = "options.kernel asks for " + options.kernel;
-    if (candidate.reason.empty() && chosen != nullptr) candidate.reason = "slower than " + chosen->id;
-    if (candidate.reason.empty()) {
-      chosen = &*row;
-      candidate.accepted = true;
-      candidate.reason = row->why;
-    }
-    impl->candidates.push_back(std::move(candidate));
-  }
-  if (chosen == nullptr) {
-    std::string text = known
-                           ? "attention_fwd: no kernel takes " + problem.text()
-                           : "attention_fwd: options.kernel is " + options.kernel + ", expected one of the rows below";
-    for (const Candidate& candidate : impl->candidates) text += "\n  " + candidate.kernel + ": " + candidate.reason;
-    return Status(known ? StatusCode::unsupported : StatusCode::invalid_argument, std::move(text));
-  }
-  impl->row = *chosen;
-  impl->device = options.device;
-  Result<std::shared_ptr<const PreparedRun>> prepared = chosen->prepare(*chosen, problem, options);
-  if (!prepared.ok()) return prepared.status();
-  impl->prepared = std::move(prepared).value();
-  return AttentionFwdPlan(std::move(impl));
+  auto made =
+      Planned<AttentionFwd, AttentionFwdArgs>::make(kOperation, attention_fwd_rows(options.device), problem, options);
+  if (!made.ok()) return made.status();
+  return AttentionFwdPlan(std::make_shared<AttentionFwdPlan::Impl>(AttentionFwdPlan::Impl{std::move(made).value()}));
 }
 
 namespace {

@@ -19,11 +19,6 @@ Status check_range(const char* argument, int64_t found, int64_t least, int64_t m
   return wrong_argument(argument, found, print_number(least) + " to " + print_number(most));
 }
 
-Status check_type(const char* argument, DType type) {
-  if (dtype_bytes(type) != 0) return {};
-  return wrong_argument(argument, static_cast<int32_t>(type), "a row of dtypes.def");
-}
-
 /// Cumulative lengths of one side; `longest` is its sq or sk.
 Status check_offsets(const std::string& side, const Offsets& cu, int64_t b, int64_t longest) {
   if (cu.empty()) return {};
@@ -55,6 +50,13 @@ struct Extent {
   int64_t count = 0, stride = 0;
 };
 
+}  // namespace
+
+Status check_type(const char* argument, DType type) {
+  if (dtype_bytes(type) != 0) return {};
+  return wrong_argument(argument, static_cast<int32_t>(type), "a row of dtypes.def");
+}
+
 Status check_strides(const std::string& tensor, const Strides& s, const Offsets& cu, int64_t b, int64_t rows,
                      int64_t heads, int64_t columns, bool written) {
   const std::string name = tensor + "_strides";
@@ -79,8 +81,6 @@ Status check_strides(const std::string& tensor, const Strides& s, const Offsets&
   }
   return {};
 }
-
-}  // namespace
 
 Strides checked_dense_strides(Layout layout, int64_t rows, int64_t heads, int64_t columns) {
   const bool sane = rows >= 0 && heads >= 0 && columns >= 0;

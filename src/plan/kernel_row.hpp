@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a backend offers for exact forward attention: rows, and for a Problem that a row takes, a prepared run.
+// What a backend offers for one operation: rows, and for a Problem that a row takes, a prepared run.
 #pragma once
 #include <attend/attention.hpp>
+#include <attend/attention_bwd.hpp>
 #include <memory>
 #include <span>
 #include <string>
@@ -10,9 +11,10 @@
 namespace attend::plan_detail {
 
 /// A Problem made ready for one row: everything that depends on lengths and masks alone. Immutable.
-class PreparedRun {
+template <class Args>
+class BasicPreparedRun {
  public:
-  virtual ~PreparedRun() = default;
+  virtual ~BasicPreparedRun() = default;
   virtual int threads() const = 0;  ///< of the CPU; 0 on a device
   virtual int64_t tile_rows() const = 0;
   virtual int64_t tile_keys() const = 0;
@@ -22,11 +24,12 @@ class PreparedRun {
   /// As AttentionFwdPlan::memory_traffic().
   virtual Result<MemoryTraffic> memory_traffic(int64_t level_bytes) const = 0;
   /// `workspace` holds at least workspace_bytes().
-  virtual Status run(const AttentionFwdArgs& args, std::byte* workspace) const = 0;
+  virtual Status run(const Args& args, std::byte* workspace) const = 0;
 };
 
 /// One kernel row.
-struct KernelRow {
+template <class Problem, class Args>
+struct BasicKernelRow {
   std::string id;   ///< `attention_fwd.avx512.f32`
   std::string isa;  ///< `avx512`
   Arithmetic arithmetic = Arithmetic::f32;
@@ -35,9 +38,14 @@ struct KernelRow {
   std::string slower;       ///< why it is not chosen on this machine though it could run; empty: it may be
   int index = 0;            ///< the backend's own number of the row
   /// Why the row does not take the Problem; empty: it does.
-  std::string (*refuse)(const KernelRow& row, const AttentionFwd& problem) = nullptr;
-  Result<std::shared_ptr<const PreparedRun>> (*prepare)(const KernelRow& row, const AttentionFwd& problem,
-                                                        const PlanOptions& options) = nullptr;
+  std::string (*refuse)(const BasicKernelRow& row, const Problem& problem) = nullptr;
+  Result<std::shared_ptr<const BasicPreparedRun<Args>>> (*prepare)(const BasicKernelRow& row, const Problem& problem,
+                                                                   const PlanOptions& options) = nullptr;
 };
+
+using PreparedRun = BasicPreparedRun<AttentionFwdArgs>;
+using KernelRow = BasicKernelRow<AttentionFwd, AttentionFwdArgs>;
+using PreparedBwdRun = BasicPreparedRun<AttentionBwdArgs>;
+using BwdKernelRow = BasicKernelRow<AttentionBwd, AttentionBwdArgs>;
 
 }  // namespace attend::plan_detail

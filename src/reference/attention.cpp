@@ -26,19 +26,6 @@ double decoding_roundoff(KvFormat format, DType type, bool mean) {
   return 2 * Rounding<Bound>::kU + (type == DType::f32 ? 0 : unit_roundoff(type));
 }
 
-/// Half the distance of the two smallest numbers of a type.
-double smallest_half(DType type) {
-  double half = 0;
-  visit_dtype(type, [&]<class E>() {
-    if constexpr (std::is_same_v<typename E::Storage, float>) {
-      half = std::numeric_limits<float>::denorm_min() / 2.0;
-    } else {
-      half = E::widen(1) / 2.0;
-    }
-  });
-  return half;
-}
-
 }  // namespace
 
 Rounding<Bound>::Rounding(const AttentionFwd& problem, Arithmetic arithmetic, int64_t visible_keys) {
@@ -96,7 +83,7 @@ ReferenceHead::Query ReferenceHead::query(int64_t head, int64_t row) const {
   for (int64_t key = 0; key < frame.sk; ++key) {
     if (p.mask.keep(frame, row, key)) query.keys.push_back(key);
   }
-  RowInputs& in = query.inputs;
+  RowInputs& in = query.rest;
   in.d = p.d;
   in.dv = p.dv;
   in.k = k_.data();
@@ -112,18 +99,14 @@ ReferenceHead::Query ReferenceHead::query(int64_t head, int64_t row) const {
 }
 
 OutputRow<double> ReferenceHead::exact_row(int64_t head, int64_t row) const {
-  Query each = query(head, row);
-  each.inputs.q = each.q.data();
-  each.inputs.keys = &each.keys;
-  return attention_row<double>(each.inputs, Rounding<double>());
+  const Query each = query(head, row);
+  return attention_row<double>(each.inputs(), Rounding<double>());
 }
 
 ReferenceRow ReferenceHead::row(Arithmetic arithmetic, int64_t head, int64_t row) const {
-  Query each = query(head, row);
-  each.inputs.q = each.q.data();
-  each.inputs.keys = &each.keys;
-  const auto computed =
-      attention_row<Bound>(each.inputs, Rounding<Bound>(problem_, arithmetic, static_cast<int64_t>(each.keys.size())));
+  const Query each = query(head, row);
+  const auto computed = attention_row<Bound>(
+      each.inputs(), Rounding<Bound>(problem_, arithmetic, static_cast<int64_t>(each.keys.size())));
   const auto bound_of = [](Bound x) {
     return std::isfinite(x.value) && x.error >= 0 ? x.error : std::numeric_limits<double>::infinity();
   };

@@ -33,18 +33,51 @@ struct OutputRow {
   Scalar lse = 0;
 };
 
+/// What the scale makes of a query, once for all keys.
+template <class Scalar>
+std::vector<Scalar> scaled_query(const RowInputs& in, const Rounding<Scalar>& round) {
+  std::vector<Scalar> q(static_cast<size_t>(in.d));
+  for (int64_t c = 0; c < in.d; ++c) q[c] = round.query(Scalar(in.q[c]) * Scalar(in.scale));
+  return q;
+}
+
+template <class Scalar>
+struct Score {
+  Scalar s = 0;
+  Scalar slope = 1;  ///< of s over scale * q.k: what the softcap's derivative is there
+};
+
+/// The score of one key: scale, softcap, ALiBi, bias, in this order. `mean_magnitude`: sum of |q * k_mean|.
+template <class Scalar>
+Score<Scalar> score_of(const RowInputs& in, const std::vector<Scalar>& q, int64_t key, const Rounding<Scalar>& round,
+                       double mean_magnitude = 0) {
+  using std::tanh;
+  const float* k = in.k + key * in.d;
+  Sum<Scalar> dot;
+  for (int64_t c = 0; c < in.d; ++c) dot.add(q[c], k[c]);
+  Score<Scalar> score{round.score(dot, mean_magnitude)};
+  if (in.softcap > 0) {
+    const Scalar t = tanh(score.s / Scalar(in.softcap));
+    score = {round.capped(Scalar(in.softcap) * t), round.cap_slope(t)};
+  }
+  if (in.slope) {
+    const double term = -*in.slope * static_cast<double>(std::abs(in.position - key));
+    score.s = round.term(score.s + Scalar(term), term);
+  }
+  if (in.bias != nullptr) score.s = round.term(score.s + Scalar(in.bias[key]), in.bias[key]);
+  return score;
+}
+
 /// One row of attention as its definition reads. With Scalar = double it is the oracle; with Bound it also says how far
 /// a kernel may be from it, given where the kernel rounds. A row without a key that has weight gives o = 0 and lse =
 /// -inf, or the sink.
 template <class Scalar>
 OutputRow<Scalar> attention_row(const RowInputs& in, const Rounding<Scalar>& round) {
-  using std::exp, std::log, std::tanh;
+  using std::exp, std::log;
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const std::vector<int64_t>& keys = *in.keys;
 
-  std::vector<Scalar> q(static_cast<size_t>(in.d));
-  for (int64_t c = 0; c < in.d; ++c) q[c] = round.query(Scalar(in.q[c]) * Scalar(in.scale));
-
+  const std::vector<Scalar> q = scaled_query(in, round);
   double mean_magnitude = 0;
   for (int64_t c = 0; in.k_mean != nullptr && c < in.d; ++c)
     mean_magnitude += std::abs(value_of(q[c]) * static_cast<double>(in.k_mean[c]));
@@ -54,16 +87,7 @@ OutputRow<Scalar> attention_row(const RowInputs& in, const Rounding<Scalar>& rou
   double m = in.sink.value_or(-kInfinity), largest = in.sink && std::isfinite(*in.sink) ? std::abs(*in.sink) : 0;
   bool any_weight = in.sink && *in.sink != -kInfinity;
   for (const int64_t key : keys) {
-    const float* k = in.k + key * in.d;
-    Sum<Scalar> dot;
-    for (int64_t c = 0; c < in.d; ++c) dot.add(q[c], k[c]);
-    Scalar s = round.score(dot, mean_magnitude);
-    if (in.softcap > 0) s = round.capped(Scalar(in.softcap) * tanh(s / Scalar(in.softcap)));
-    if (in.slope) {
-      const double term = -*in.slope * static_cast<double>(std::abs(in.position - key));
-      s = round.term(s + Scalar(term), term);
-    }
-    if (in.bias != nullptr) s = round.term(s + Scalar(in.bias[key]), in.bias[key]);
+    const Scalar s = score_of(in, q, key, round, mean_magnitude).s;
     const double x = value_of(s);
     if (x > m) m = x;
     if (std::isfinite(x)) largest = std::max(largest, std::abs(x));

@@ -17,14 +17,21 @@ class ReferenceHead {
   /// The same in plain double: what `row` calls the exact value.
   OutputRow<double> exact_row(int64_t head, int64_t row) const;
 
- private:
+  /// One query row and the keys that it sees; must stay where it is once inputs() has been asked for.
   struct Query {
     std::vector<float> q;
     std::vector<int64_t> keys;
-    RowInputs inputs;
+    RowInputs rest;  ///< without the two above
+    RowInputs inputs() const {
+      RowInputs all = rest;
+      all.q = q.data();
+      all.keys = &keys;
+      return all;
+    }
   };
   Query query(int64_t head, int64_t row) const;
 
+ private:
   const AttentionFwd& problem_;
   const AttentionFwdArgs& args_;
   int64_t n_;

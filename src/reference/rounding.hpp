@@ -6,9 +6,23 @@
 #include <cmath>
 #include <limits>
 
+#include "base/element.hpp"
 #include "reference/bound.hpp"
 
 namespace attend {
+
+/// Half the distance of the two smallest numbers of a type.
+inline double smallest_half(DType type) {
+  double half = 0;
+  visit_dtype(type, [&]<class E>() {
+    if constexpr (std::is_same_v<typename E::Storage, float>) {
+      half = std::numeric_limits<float>::denorm_min() / 2.0;
+    } else {
+      half = E::widen(1) / 2.0;
+    }
+  });
+  return half;
+}
 
 template <class Scalar>
 struct Rounding;
@@ -18,6 +32,7 @@ struct Rounding<double> {
   double query(double x) const { return x; }
   double score(const Sum<double>& dot, double) const { return dot.total; }
   double capped(double x) const { return x; }
+  double cap_slope(double t) const { return 1 - t * t; }
   double term(double x, double) const { return x; }
   double shifted(double x, double, double) const { return x; }
   double exponential(double x, double) const { return x; }
@@ -56,6 +71,12 @@ struct Rounding<Bound> {
   }
   /// softcap * tanh(s / softcap).
   Bound capped(Bound x) const { return {x.value, x.error + (kTanhError + 2 * kU) * std::abs(x.value)}; }
+  /// The softcap's derivative 1 - t^2 at t = tanh(s / softcap), from a kernel's t.
+  Bound cap_slope(Bound t) const {
+    t.error += kTanhError * std::abs(t.value);
+    const Bound slope = Bound(1) - t * t;
+    return {slope.value, slope.error + 2 * kU};
+  }
   /// A score after a term of size `term` was added.
   Bound term(Bound x, double term) const {
     if (!std::isfinite(x.value)) return x;  // a bias of -inf takes the key away, exactly

@@ -82,7 +82,10 @@ struct PackF32 {
   using Step = StepF32;
 
   static int64_t k_panel_bytes(int32_t d) { return int64_t{kPanelKeys} * d * 4; }
-  static int64_t v_panel_bytes(int32_t dv) { return int64_t{kPanelKeys} * ceil_div(dv, kWidth) * kWidth * 4; }
+  static int64_t v_panel_bytes(int32_t dv) { return rows_bytes(kPanelKeys, dv); }
+  static int64_t rows_bytes(int32_t capacity, int32_t columns) {
+    return int64_t{capacity} * ceil_div(columns, kWidth) * kWidth * 4;
+  }
   /// Room for the whole vectors that spill past the last tile while packing.
   static int64_t q_bytes(int32_t rows, int32_t d) {
     return (int64_t{ceil_div(rows, kTileRows)} * kTileRows * d + kWidth) * 4;
@@ -120,24 +123,30 @@ struct PackF32 {
   }
 
   static bool pack_v(void* panel, const void* v, Element type, int64_t row_stride, int32_t keys, int32_t dv) {
-    ATTEND_BY_ELEMENT(type, pack_v_of, static_cast<float*>(panel), v, row_stride, keys, dv)
+    return pack_rows(panel, v, type, row_stride, keys, dv, kPanelKeys);
+  }
+
+  /// The form of a V panel, for any rows; each chunk has room for `capacity` of them.
+  static bool pack_rows(void* packed, const void* rows, Element type, int64_t row_stride, int32_t count,
+                        int32_t columns, int32_t capacity) {
+    ATTEND_BY_ELEMENT(type, pack_rows_of, static_cast<float*>(packed), rows, row_stride, count, columns, capacity)
   }
 
   template <Element kType>
-  static bool pack_v_of(float* out, const void* v, int64_t row_stride, int keys, int dv) {
-    const Chunks chunks = Chunks::of(dv);
+  static bool pack_rows_of(float* out, const void* rows, int64_t row_stride, int count, int columns, int capacity) {
+    const Chunks chunks = Chunks::of(columns);
     // Sums of x * 0: NaN as soon as one x is NaN or infinite, else 0.
     Vec poison = zero();
     for (int i = 0, column = 0; i < chunks.count; ++i) {
       const int vecs = Chunks::width(chunks, i);
-      for (int key = 0; key < keys; ++key)
+      for (int row = 0; row < count; ++row)
         for (int j = 0; j < vecs; ++j) {
           const int at = column + j * kWidth;
-          const Vec x = load_elements<kType>(v, key * row_stride + at, smaller(kWidth, dv - at));
+          const Vec x = load_elements<kType>(rows, row * row_stride + at, smaller(kWidth, columns - at));
           poison = fma(x, zero(), poison);
-          store(out + (key * vecs + j) * kWidth, x);
+          store(out + (row * vecs + j) * kWidth, x);
         }
-      out += int64_t{kPanelKeys} * vecs * kWidth;
+      out += int64_t{capacity} * vecs * kWidth;
       column += vecs * kWidth;
     }
     return any_above(poison, zero());
@@ -174,15 +183,18 @@ struct PackF32 {
 
   static float prob_at(const float* row, int key) { return row[key]; }
 
-  /// Value of (key, column) of a packed panel.
-  static float v_at(const void* panel, int dv, int key, int column) {
-    const Chunks chunks = Chunks::of(dv);
-    const float* p = static_cast<const float*>(panel);
+  /// Element `i` of the operand A of one step.
+  static float element_of_step(const float* a, int) { return *a; }
+
+  /// Number (row, column) of what pack_rows packed.
+  static float v_at(const void* packed, int columns, int row, int column, int capacity = kPanelKeys) {
+    const Chunks chunks = Chunks::of(columns);
+    const float* p = static_cast<const float*>(packed);
     for (int i = 0;; ++i) {
       const int width = Chunks::width(chunks, i) * kWidth;
-      if (column < width) return p[key * width + column];
+      if (column < width) return p[row * width + column];
       column -= width;
-      p += int64_t{kPanelKeys} * width;
+      p += int64_t{capacity} * width;
     }
   }
 };

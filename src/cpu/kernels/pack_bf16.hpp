@@ -10,7 +10,10 @@ struct PackBf16 {
   using Step = StepBf16;
 
   static int64_t k_panel_bytes(int32_t d) { return int64_t{kPanelKeys} * ceil_div(d, 2) * 4; }
-  static int64_t v_panel_bytes(int32_t dv) { return int64_t{kPanelKeys} * ceil_div(dv, kWidth) * kWidth * 2; }
+  static int64_t v_panel_bytes(int32_t dv) { return rows_bytes(kPanelKeys, dv); }
+  static int64_t rows_bytes(int32_t capacity, int32_t columns) {
+    return int64_t{capacity} * ceil_div(columns, kWidth) * kWidth * 2;
+  }
   static int64_t q_bytes(int32_t rows, int32_t d) {
     return (int64_t{ceil_div(rows, kTileRows)} * kTileRows * ceil_div(d, 2) + kWidth) * 4;
   }
@@ -51,25 +54,31 @@ struct PackBf16 {
     return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(count < kWidth ? lanes : p)));
   }
 
-  static bool pack_v(void* panel, const void* v, Element, int64_t row_stride, int32_t keys, int32_t dv) {
-    const uint16_t* in = static_cast<const uint16_t*>(v);
-    float* out = static_cast<float*>(panel);
-    const Chunks chunks = Chunks::of(dv);
+  static bool pack_v(void* panel, const void* v, Element type, int64_t row_stride, int32_t keys, int32_t dv) {
+    return pack_rows(panel, v, type, row_stride, keys, dv, kPanelKeys);
+  }
+
+  /// The form of a V panel, for any rows; each chunk has room for `capacity` of them, an even number.
+  static bool pack_rows(void* packed, const void* rows, Element, int64_t row_stride, int32_t count, int32_t columns,
+                        int32_t capacity) {
+    const uint16_t* in = static_cast<const uint16_t*>(rows);
+    float* out = static_cast<float*>(packed);
+    const Chunks chunks = Chunks::of(columns);
     bool nonfinite = false;
     for (int i = 0, column = 0; i < chunks.count; ++i) {
       const int vecs = Chunks::width(chunks, i);
-      for (int key = 0; key < keys; key += 2)
+      for (int row = 0; row < count; row += 2)
         for (int j = 0; j < vecs; ++j) {
           const int at = column + j * kWidth;
-          const __m512i lo = load_values(in + key * row_stride + at, dv - at);
+          const __m512i lo = load_values(in + row * row_stride + at, columns - at);
           const __m512i hi =
-              key + 1 < keys ? load_values(in + (key + 1) * row_stride + at, dv - at) : _mm512_setzero_si512();
+              row + 1 < count ? load_values(in + (row + 1) * row_stride + at, columns - at) : _mm512_setzero_si512();
           const __m512i high = _mm512_slli_epi32(hi, 16);
           nonfinite |=
               any_nonfinite(_mm512_castsi512_ps(_mm512_slli_epi32(lo, 16))) || any_nonfinite(_mm512_castsi512_ps(high));
-          store(out + (key / 2 * vecs + j) * kWidth, _mm512_castsi512_ps(_mm512_or_si512(lo, high)));
+          store(out + (row / 2 * vecs + j) * kWidth, _mm512_castsi512_ps(_mm512_or_si512(lo, high)));
         }
-      out += int64_t{kPanelKeys / 2} * vecs * kWidth;
+      out += int64_t{capacity / 2} * vecs * kWidth;
       column += vecs * kWidth;
     }
     return nonfinite;
@@ -97,14 +106,18 @@ struct PackBf16 {
 
   static float prob_at(const float* row, int key) { return widen(reinterpret_cast<const uint16_t*>(row)[key]); }
 
-  static float v_at(const void* panel, int dv, int key, int column) {
-    const Chunks chunks = Chunks::of(dv);
-    const uint16_t* p = static_cast<const uint16_t*>(panel);
+  /// Element `i` of the operand A of one step.
+  static float element_of_step(const float* a, int i) { return widen(reinterpret_cast<const uint16_t*>(a)[i]); }
+
+  /// Number (row, column) of what pack_rows packed.
+  static float v_at(const void* packed, int columns, int row, int column, int capacity = kPanelKeys) {
+    const Chunks chunks = Chunks::of(columns);
+    const uint16_t* p = static_cast<const uint16_t*>(packed);
     for (int i = 0;; ++i) {
       const int width = Chunks::width(chunks, i) * kWidth;
-      if (column < width) return widen(p[(int64_t{key / 2} * width + column) * 2 + key % 2]);
+      if (column < width) return widen(p[(int64_t{row / 2} * width + column) * 2 + row % 2]);
       column -= width;
-      p += int64_t{kPanelKeys} * width;
+      p += int64_t{capacity} * width;
     }
   }
 };

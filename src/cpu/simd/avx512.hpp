@@ -38,6 +38,8 @@ ATTEND_INLINE bool any_nonfinite(Vec a) { return _mm512_fpclass_ps_mask(a, 0x99)
 ATTEND_INLINE Vec keep_bits(uint64_t bits, Vec x) {
   return _mm512_mask_blend_ps(static_cast<__mmask16>(bits), _mm512_set1_ps(-__builtin_inff()), x);
 }
+/// Lanes whose bit is clear become 0.
+ATTEND_INLINE Vec keep_or_zero(uint64_t bits, Vec x) { return _mm512_maskz_mov_ps(static_cast<__mmask16>(bits), x); }
 ATTEND_INLINE float reduce_max(Vec a) { return _mm512_reduce_max_ps(a); }
 /// Lane indices 0, 1, ... as floats.
 ATTEND_INLINE Vec iota() { return _mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0); }
@@ -157,6 +159,16 @@ ATTEND_INLINE Vec dot_bf16(Vec acc, Vec a, Vec b) { return _mm512_dpbf16_ps(acc,
 /// Two vectors rounded to bf16, side by side in order.
 ATTEND_INLINE void store_bf16_pair(void* p, Vec lo, Vec hi) {
   _mm512_storeu_si512(p, (__m512i)_mm512_cvtne2ps_pbh(hi, lo));
+}
+/// One vector rounded to bf16.
+ATTEND_INLINE void store_bf16_rounded(void* p, Vec x) {
+  _mm256_storeu_si256(static_cast<__m256i*>(p), (__m256i)_mm512_cvtneps_pbh(x));
+}
+/// Two vectors rounded to bf16, lane by lane side by side: lo[0], hi[0], lo[1], ...
+ATTEND_INLINE void store_bf16_interleaved(void* p, Vec lo, Vec hi) {
+  const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(lo));
+  const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(hi));
+  _mm512_storeu_si512(p, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
 }
 #endif
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What each target file exports; the names are spelled out in kernels.def.
 #pragma once
+#include "cpu/bwd_kernel.hpp"
 #include "cpu/decode_kernel.hpp"
 #include "cpu/kernel.hpp"
 
@@ -18,7 +19,12 @@ namespace attend::cpu {
   namespace target {                               \
   extern const DecodeKernel kDecode_##arithmetic;  \
   }
+#define ATTEND_CPU_ATTENTION_BWD(target, arithmetic, why)     \
+  namespace target {                                          \
+  extern const AttentionBwdKernel kAttentionBwd_##arithmetic; \
+  }
 #include "cpu/kernels.def"
+#undef ATTEND_CPU_ATTENTION_BWD
 #undef ATTEND_CPU_DECODE
 #undef ATTEND_CPU_ATTENTION_FWD
 #undef ATTEND_CPU_TARGET
