@@ -406,6 +406,69 @@ attend_status attend_attention_fwd_run(const attend_attention_fwd_plan* plan, co
 attend_status attend_attention_fwd_run_alloc(const attend_attention_fwd_plan* plan,
                                              const attend_attention_fwd_args* args);
 
+// ---- The backward pass ----
+
+/// What the backward pass of a Problem writes, and what dO is; filled by attend_attention_bwd_desc_of.
+typedef struct attend_attention_bwd_desc {
+  size_t struct_size;
+  attend_dtype do_type, dq_type, dk_type, dv_type;
+  attend_strides do_strides, dq_strides, dk_strides, dv_strides;  ///< dO and dQ as q and o, dK and dV as k and v
+  int32_t dbias;  ///< 1: the bias, which the Problem must have, gets a gradient
+  int32_t dsink;  ///< 1: the sink does
+} attend_attention_bwd_desc;
+/// Fills *desc (struct_size set by the caller): dO as o is, dQ, dK and dV as q, k and v are, or dense [b][row][head]
+/// where an input repeats numbers; no dbias, no dsink.
+attend_status attend_attention_bwd_desc_of(const attend_attention_fwd* forward, attend_attention_bwd_desc* desc);
+
+/// The gradients of a scalar L with respect to what a forward pass read, from dO = dL/dO and the o and lse it wrote:
+///
+///   P = exp(s - lse)      D = rowsum(dO * O)      dS = P * (dO . V^T - D), times the softcap's derivative
+///   dV = P^T . dO         dQ = scale * dS . K     dK = scale * dS^T . Q
+///
+/// dK and dV are summed over the query heads of a group, dbias over the indices that the bias does not have, dsink over
+/// sequences and rows. Rows with lse = -infinity and masked keys contribute exactly nothing (docs/backward.md).
+typedef struct attend_attention_bwd_plan attend_attention_bwd_plan;
+
+/// `forward` may or may not write lse itself. `desc` and `options` may be NULL. On failure *plan is NULL.
+/// Errors: invalid_argument; unsupported, listing every kernel and its reason; out_of_memory.
+attend_status attend_attention_bwd_plan_create(const attend_attention_fwd* forward,
+                                               const attend_attention_bwd_desc* desc,
+                                               const attend_plan_options* options, attend_attention_bwd_plan** plan);
+/// NULL is accepted.
+void attend_attention_bwd_plan_destroy(attend_attention_bwd_plan* plan);
+/// Fills *info, struct_size set by the caller.
+attend_status attend_attention_bwd_plan_query(const attend_attention_bwd_plan* plan, attend_plan_info* info);
+/// Several lines for a person. Buffer as in attend_attention_fwd_text.
+attend_status attend_attention_bwd_plan_explain(const attend_attention_bwd_plan* plan, char* buffer, size_t size,
+                                                size_t* length);
+
+/// Memory of one run. Arrays that the Problem does not ask for are ignored.
+typedef struct attend_attention_bwd_args {
+  size_t struct_size;
+  const void* q;
+  const void* k;
+  const void* v;
+  const void* o;     ///< as the forward pass wrote it
+  const float* lse;  ///< likewise
+  const void* dout;  ///< dO
+  const float* alibi_slopes;
+  const float* bias;
+  const float* sink;
+  void* dq;
+  void* dk;
+  void* dv;
+  float* dbias;  ///< shaped as the bias
+  float* dsink;  ///< [hq]
+} attend_attention_bwd_args;
+
+/// Computes; the same input gives the same bits, whatever the threads. Allocates nothing. `workspace` has the plan's
+/// workspace_bytes or more. Errors: invalid_argument for a missing pointer or a small workspace.
+attend_status attend_attention_bwd_run(const attend_attention_bwd_plan* plan, const attend_attention_bwd_args* args,
+                                       void* workspace, size_t workspace_bytes);
+/// The same with a workspace that it allocates and frees. Error: out_of_memory as well.
+attend_status attend_attention_bwd_run_alloc(const attend_attention_bwd_plan* plan,
+                                             const attend_attention_bwd_args* args);
+
 // ---- One call ----
 
 /// Plan and run at once, for dense tensors of one type: q, o [b][sq][hq][d] and k, v [b][sk][hk][d] (ATTEND_BSHD), or
@@ -622,6 +685,8 @@ ATTEND_DEFINE_INIT(attend_attention_fwd_desc)
 ATTEND_DEFINE_INIT(attend_attention_fwd_cost)
 ATTEND_DEFINE_INIT(attend_attention_fwd_args)
 ATTEND_DEFINE_INIT(attend_memory_traffic)
+ATTEND_DEFINE_INIT(attend_attention_bwd_desc)
+ATTEND_DEFINE_INIT(attend_attention_bwd_args)
 ATTEND_DEFINE_INIT(attend_executor)
 ATTEND_DEFINE_INIT(attend_merge_desc)
 ATTEND_DEFINE_INIT(attend_kv_append_args)

@@ -4,6 +4,7 @@
 #include <attend/attend.h>
 
 #include <attend/attention.hpp>
+#include <attend/attention_bwd.hpp>
 #include <attend/device.hpp>
 #include <attend/executor.hpp>
 #include <attend/machine.hpp>
@@ -19,6 +20,11 @@ struct attend_attention_fwd {
 struct attend_attention_fwd_plan {
   attend::Executor executor;  ///< the plan may point here, so the handle must not move
   std::optional<attend::AttentionFwdPlan> plan;
+};
+
+struct attend_attention_bwd_plan {
+  attend::Executor executor;  ///< as above
+  std::optional<attend::AttentionBwdPlan> plan;
 };
 
 struct attend_device {

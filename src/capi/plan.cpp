@@ -5,11 +5,11 @@
 
 #include "capi/executor.hpp"
 #include "capi/handles.hpp"
+#include "capi/plan.hpp"
 #include "capi/problem.hpp"
 #include "capi/structs.hpp"
 
 namespace attend::capi {
-namespace {
 
 Status read_options(std::string_view operation, const attend_plan_options* from, Executor* executor, PlanOptions* to) {
   if (from == nullptr) return {};
@@ -35,6 +35,8 @@ Status read_options(std::string_view operation, const attend_plan_options* from,
   if (options.device != nullptr) to->device = options.device->device;
   return {};
 }
+
+namespace {
 
 /// Query rows, or keys, of all sequences.
 bool any_rows(const AttentionFwd& problem, const Offsets& cu, int64_t fixed) {
@@ -86,21 +88,6 @@ Status read_args(std::string_view operation, const AttentionFwd& problem, const 
          args.bias, args.sink, args.k_scales, args.v_scales, args.k_mean, args.stream};
   return {};
 }
-
-attend_plan_info describe(const AttentionFwdPlan& plan) {
-  attend_plan_info info = attend_plan_info_init();
-  info.kernel = plan.kernel().c_str();
-  info.isa = plan.isa().c_str();
-  info.arithmetic = static_cast<attend_arithmetic>(plan.arithmetic());
-  info.threads = plan.threads();
-  info.tile_rows = plan.tile_rows();
-  info.tile_keys = plan.tile_keys();
-  info.workspace_bytes = plan.workspace_bytes();
-  info.candidate_count = static_cast<int64_t>(plan.candidates().size());
-  return info;
-}
-
-constexpr const char* kAPlan = "a plan";
 
 }  // namespace
 }  // namespace attend::capi

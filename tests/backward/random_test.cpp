@@ -18,7 +18,8 @@ int64_t from_environment(const char* name, int64_t otherwise) {
 
 /// ATTEND_TEST_SEEDS and ATTEND_TEST_FIRST_SEED choose more of them, as for random_problems_tests.
 TEST(RandomBackwardProblems, error_stays_within_bound) {
-  const int64_t first = from_environment("ATTEND_TEST_FIRST_SEED", 1), seeds = from_environment("ATTEND_TEST_SEEDS", 60);
+  const int64_t first = from_environment("ATTEND_TEST_FIRST_SEED", 1),
+                seeds = from_environment("ATTEND_TEST_SEEDS", 60);
   verify::GeneratorLimits limits;
   limits.max_columns = 200;
   limits.max_work = 2e6;

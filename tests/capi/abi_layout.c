@@ -141,6 +141,36 @@ AT(attend_candidate, kernel, 8);
 AT(attend_candidate, reason, 16);
 AT(attend_candidate, accepted, 24);
 
+SIZE(attend_attention_bwd_desc, 128);
+AT(attend_attention_bwd_desc, struct_size, 0);
+AT(attend_attention_bwd_desc, do_type, 8);
+AT(attend_attention_bwd_desc, dq_type, 12);
+AT(attend_attention_bwd_desc, dk_type, 16);
+AT(attend_attention_bwd_desc, dv_type, 20);
+AT(attend_attention_bwd_desc, do_strides, 24);
+AT(attend_attention_bwd_desc, dq_strides, 48);
+AT(attend_attention_bwd_desc, dk_strides, 72);
+AT(attend_attention_bwd_desc, dv_strides, 96);
+AT(attend_attention_bwd_desc, dbias, 120);
+AT(attend_attention_bwd_desc, dsink, 124);
+
+SIZE(attend_attention_bwd_args, 120);
+AT(attend_attention_bwd_args, struct_size, 0);
+AT(attend_attention_bwd_args, q, 8);
+AT(attend_attention_bwd_args, k, 16);
+AT(attend_attention_bwd_args, v, 24);
+AT(attend_attention_bwd_args, o, 32);
+AT(attend_attention_bwd_args, lse, 40);
+AT(attend_attention_bwd_args, dout, 48);
+AT(attend_attention_bwd_args, alibi_slopes, 56);
+AT(attend_attention_bwd_args, bias, 64);
+AT(attend_attention_bwd_args, sink, 72);
+AT(attend_attention_bwd_args, dq, 80);
+AT(attend_attention_bwd_args, dk, 88);
+AT(attend_attention_bwd_args, dv, 96);
+AT(attend_attention_bwd_args, dbias, 104);
+AT(attend_attention_bwd_args, dsink, 112);
+
 SIZE(attend_kv_cache_desc, 184);
 AT(attend_kv_cache_desc, struct_size, 0);
 AT(attend_kv_cache_desc, placement, 8);

@@ -41,6 +41,7 @@ void test_problems(void); /* problems.c */
 void test_runs(void);     /* runs.c */
 void test_devices(void);  /* devices.c */
 void test_merges(void);   /* merges.c */
+void test_gradients(void); /* gradients.c */
 void test_kv_pages(void); /* kv_pages.c */
 void test_errors(void);   /* errors.c */
 void test_versions(void); /* versions.c */

@@ -19,6 +19,7 @@ int main(void) {
   test_runs();
   test_devices();
   test_merges();
+  test_gradients();
   test_kv_pages();
   test_errors();
   test_versions();
