@@ -27,7 +27,7 @@ attend_attention_bwd_desc desc_of(const AttentionBwd& problem) {
   return desc;
 }
 
-Status read_desc(std::string_view operation, const attend_attention_bwd_desc* from, AttentionBwd* to) {
+Status read_bwd_desc(std::string_view operation, const attend_attention_bwd_desc* from, AttentionBwd* to) {
   if (from == nullptr) return {};
   attend_attention_bwd_desc desc = attend_attention_bwd_desc_init();
   ATTEND_CAPI_TRY(read_struct(operation, "desc", from, &desc));
@@ -80,7 +80,7 @@ attend_status attend_attention_bwd_plan_create(const attend_attention_fwd* forwa
     if (forward == nullptr) return refuse_null(kOperation, "forward", "a Problem");
     auto made = std::make_unique<attend_attention_bwd_plan>();
     AttentionBwd problem = AttentionBwd::of(forward->problem);
-    ATTEND_CAPI_TRY(attend::capi::read_desc(kOperation, desc, &problem));
+    ATTEND_CAPI_TRY(attend::capi::read_bwd_desc(kOperation, desc, &problem));
     attend::PlanOptions asked;
     ATTEND_CAPI_TRY(attend::capi::read_options(kOperation, options, &made->executor, &asked));
     Result<AttentionBwdPlan> planned = attend::plan(problem, asked);

@@ -33,16 +33,12 @@ ATTEND_INLINE bool any_above(Vec a, Vec limit) { return _mm256_movemask_ps(_mm25
 ATTEND_INLINE bool any_nonfinite(Vec a) {
   return _mm256_movemask_ps(_mm256_cmp_ps(abs(a), _mm256_set1_ps(__FLT_MAX__), _CMP_NLE_UQ)) != 0;
 }
-/// All bits set in the lanes whose bit is.
-ATTEND_INLINE Vec lanes_of(uint64_t bits) {
+ATTEND_INLINE Vec keep_bits(uint64_t bits, Vec x) {
   const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
   const __m256i set = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits & 0xff)), lane);
-  return _mm256_castsi256_ps(_mm256_cmpeq_epi32(set, lane));
+  const __m256i keep = _mm256_cmpeq_epi32(set, lane);
+  return _mm256_blendv_ps(_mm256_set1_ps(-__builtin_inff()), x, _mm256_castsi256_ps(keep));
 }
-ATTEND_INLINE Vec keep_bits(uint64_t bits, Vec x) {
-  return _mm256_blendv_ps(_mm256_set1_ps(-__builtin_inff()), x, lanes_of(bits));
-}
-ATTEND_INLINE Vec keep_or_zero(uint64_t bits, Vec x) { return _mm256_and_ps(x, lanes_of(bits)); }
 ATTEND_INLINE float reduce_max(Vec a) {
   __m128 m = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   m = _mm_max_ps(m, _mm_movehl_ps(m, m));

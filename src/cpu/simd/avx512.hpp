@@ -38,8 +38,6 @@ ATTEND_INLINE bool any_nonfinite(Vec a) { return _mm512_fpclass_ps_mask(a, 0x99)
 ATTEND_INLINE Vec keep_bits(uint64_t bits, Vec x) {
   return _mm512_mask_blend_ps(static_cast<__mmask16>(bits), _mm512_set1_ps(-__builtin_inff()), x);
 }
-/// Lanes whose bit is clear become 0.
-ATTEND_INLINE Vec keep_or_zero(uint64_t bits, Vec x) { return _mm512_maskz_mov_ps(static_cast<__mmask16>(bits), x); }
 ATTEND_INLINE float reduce_max(Vec a) { return _mm512_reduce_max_ps(a); }
 /// Lane indices 0, 1, ... as floats.
 ATTEND_INLINE Vec iota() { return _mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0); }

@@ -46,10 +46,6 @@ ATTEND_INLINE Vec keep_bits(uint64_t bits, Vec x) {
   for (int i = 0; i < kWidth; ++i) x[i] = (bits >> i) & 1 ? x[i] : -__builtin_inff();
   return x;
 }
-ATTEND_INLINE Vec keep_or_zero(uint64_t bits, Vec x) {
-  for (int i = 0; i < kWidth; ++i) x[i] = (bits >> i) & 1 ? x[i] : 0.0F;
-  return x;
-}
 ATTEND_INLINE float reduce_max(Vec a) {
   float m = a[0];
   for (int i = 1; i < kWidth; ++i) m = a[i] > m ? a[i] : m;
