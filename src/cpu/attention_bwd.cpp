@@ -214,7 +214,7 @@ class CpuBwdRun final : public PreparedBwdRun {
   void run_item(const Run& run, const BwdItem& item, int worker) const {
     const BwdUnit& unit = work_.units[static_cast<size_t>(item.unit)];
     float* sums = nullptr;
-    if (unit.chunks > 1) {
+    if (unit.chunks > 1 && dq_buffers_ > 0) {  // none where no sequence of several chunks has a query
       // The unit that had the buffer before is through.
       const int64_t before = item.unit - dq_buffers_;
       if (before >= 0) wait_for(run.unit_done[before], work_.units[static_cast<size_t>(before)].chunks);
