@@ -292,14 +292,9 @@ double seconds_of(int threads, const std::function<void(int)>& body) {
 }
 
 const cpu::DecodeKernel* find(const std::string& name) {
-#define ATTEND_CPU_TARGET(target, needs)
-#define ATTEND_CPU_ATTENTION_FWD(target, arithmetic, why)
 #define ATTEND_CPU_DECODE(target, arithmetic, why) \
   if (name == #target "." #arithmetic) return &cpu::target::kDecode_##arithmetic;
 #include "cpu/kernels.def"
-#undef ATTEND_CPU_DECODE
-#undef ATTEND_CPU_ATTENTION_FWD
-#undef ATTEND_CPU_TARGET
   return nullptr;
 }
 

@@ -292,16 +292,9 @@ struct Row {
 
 const std::vector<Row>& rows() {
   static const std::vector<Row> table = {
-#define ATTEND_CPU_TARGET(target, needs)
-#define ATTEND_CPU_ATTENTION_FWD(target, arithmetic, why)
-#define ATTEND_CPU_DECODE(target, arithmetic, why)
 #define ATTEND_CPU_ATTENTION_BWD(target, arithmetic, why) \
   {#target, Arithmetic::arithmetic, #arithmetic, why, &target::kAttentionBwd_##arithmetic},
 #include "cpu/kernels.def"
-#undef ATTEND_CPU_ATTENTION_BWD
-#undef ATTEND_CPU_DECODE
-#undef ATTEND_CPU_ATTENTION_FWD
-#undef ATTEND_CPU_TARGET
   };
   return table;
 }

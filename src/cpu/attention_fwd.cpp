@@ -249,31 +249,17 @@ struct DecodeRow {
 
 const std::vector<Row>& rows() {
   static const std::vector<Row> table = {
-#define ATTEND_CPU_TARGET(target, needs)
 #define ATTEND_CPU_ATTENTION_FWD(target, arithmetic, why) \
   {#target, Arithmetic::arithmetic, #arithmetic, why, &target::kAttentionFwd_##arithmetic},
-#define ATTEND_CPU_ATTENTION_BWD(target, arithmetic, why)
-#define ATTEND_CPU_DECODE(target, arithmetic, why)
 #include "cpu/kernels.def"
-#undef ATTEND_CPU_DECODE
-#undef ATTEND_CPU_ATTENTION_BWD
-#undef ATTEND_CPU_ATTENTION_FWD
-#undef ATTEND_CPU_TARGET
   };
   return table;
 }
 
 const std::vector<DecodeRow>& decode_rows() {
   static const std::vector<DecodeRow> table = {
-#define ATTEND_CPU_TARGET(target, needs)
-#define ATTEND_CPU_ATTENTION_FWD(target, arithmetic, why)
-#define ATTEND_CPU_ATTENTION_BWD(target, arithmetic, why)
 #define ATTEND_CPU_DECODE(target, arithmetic, why) {#target, &target::kDecode_##arithmetic},
 #include "cpu/kernels.def"
-#undef ATTEND_CPU_DECODE
-#undef ATTEND_CPU_ATTENTION_BWD
-#undef ATTEND_CPU_ATTENTION_FWD
-#undef ATTEND_CPU_TARGET
   };
   return table;
 }

@@ -95,14 +95,7 @@ std::vector<Target> targets() {
     rows.push_back(target);
   };
 #define ATTEND_CPU_TARGET(target, needs) add(#target, needs, target::kPeakLoops);
-#define ATTEND_CPU_ATTENTION_FWD(target, arithmetic, why)
-#define ATTEND_CPU_ATTENTION_BWD(target, arithmetic, why)
-#define ATTEND_CPU_DECODE(target, arithmetic, why)
 #include "cpu/kernels.def"
-#undef ATTEND_CPU_DECODE
-#undef ATTEND_CPU_ATTENTION_BWD
-#undef ATTEND_CPU_ATTENTION_FWD
-#undef ATTEND_CPU_TARGET
   return rows;
 }
 

@@ -33,13 +33,8 @@ void PrintTo(const DecodeCase& each, std::ostream* out) { *out << each.name(); }
 
 const std::vector<DecodeCase>& decode_cases() {
   static const std::vector<DecodeCase> cases = {
-#define ATTEND_CPU_TARGET(target, needs)
-#define ATTEND_CPU_ATTENTION_FWD(target, arithmetic, why)
 #define ATTEND_CPU_DECODE(target, arithmetic, why) {#target, #arithmetic, &cpu::target::kDecode_##arithmetic},
 #include "cpu/kernels.def"
-#undef ATTEND_CPU_DECODE
-#undef ATTEND_CPU_ATTENTION_FWD
-#undef ATTEND_CPU_TARGET
   };
   return cases;
 }

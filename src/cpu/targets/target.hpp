@@ -24,9 +24,5 @@ namespace attend::cpu {
   extern const AttentionBwdKernel kAttentionBwd_##arithmetic; \
   }
 #include "cpu/kernels.def"
-#undef ATTEND_CPU_ATTENTION_BWD
-#undef ATTEND_CPU_DECODE
-#undef ATTEND_CPU_ATTENTION_FWD
-#undef ATTEND_CPU_TARGET
 
 }  // namespace attend::cpu
