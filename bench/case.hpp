@@ -15,7 +15,7 @@ enum class Contender {
 
 /// Something that can be timed.
 struct Subject {
-  std::string problem;  ///< one line, as AttentionFwd::parse takes it
+  std::string problem;  ///< one line, as AttentionFwd::parse or AttentionBwd::parse takes it
   int threads = 1;      ///< 0: as many as the machine has cores
   std::string kernel;   ///< ask for this row; empty: the fastest that takes the Problem
   Contender contender = Contender::attend;
@@ -59,6 +59,11 @@ struct Suite {
   const char* about;
   std::vector<Case> (*cases)();
 };
+
+/// Whether the line asks for a backward pass.
+bool is_backward(const std::string& problem);
+/// What the line's Problem costs. Error: what parse() says.
+Result<Cost> cost_of(const std::string& problem);
 
 /// All suites, in the order in which they are listed.
 const std::vector<Suite>& suites();

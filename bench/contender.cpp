@@ -3,6 +3,9 @@
 
 #include <cstring>
 #include <new>
+#include <span>
+
+#include "verify/gradients.hpp"
 
 namespace attend::bench {
 namespace {
@@ -17,10 +20,12 @@ Memory allocate_aligned(size_t bytes) {
   return Memory(static_cast<std::byte*>(::operator new(bytes, std::align_val_t(4096), std::nothrow)));
 }
 
-class AttendRunner final : public Runner {
+/// A plan of either operation with memory of its own.
+template <class Plan, class Args>
+class PlanRunner : public Runner {
  public:
-  AttendRunner(AttentionFwdPlan plan, SharedInputs inputs)
-      : Runner(plan.problem(), std::move(inputs)), plan_(std::move(plan)) {
+  template <class... Base>
+  explicit PlanRunner(Plan plan, Base&&... base) : Runner(std::forward<Base>(base)...), plan_(std::move(plan)) {
     threads_ = plan_.threads();
     kernel_ = plan_.kernel();
     isa_ = plan_.isa();
@@ -28,16 +33,34 @@ class AttendRunner final : public Runner {
     workspace_bytes_ = static_cast<int64_t>(plan_.workspace_bytes());
     tile_rows_ = plan_.tile_rows();
     tile_keys_ = plan_.tile_keys();
-    args_ = inputs_->args();
   }
 
-  bool allocate() {
+  Status allocate() {
     const size_t size = plan_.workspace_bytes();
-    if (size == 0) return true;
+    if (size == 0) return {};
     workspace_ = allocate_aligned(size);
-    if (!workspace_) return false;
+    if (!workspace_) return {StatusCode::out_of_memory, "bench: workspace of " + std::to_string(size) + " bytes"};
     std::memset(workspace_.get(), 0, size);  // pages are mapped before the clock runs
-    return true;
+    return {};
+  }
+
+  Status run() override { return plan_.run(args_, memory()); }
+
+ protected:
+  std::span<std::byte> memory() const { return {workspace_.get(), plan_.workspace_bytes()}; }
+
+  Plan plan_;
+  Args args_;
+
+ private:
+  Memory workspace_;
+};
+
+class ForwardRunner final : public PlanRunner<AttentionFwdPlan, AttentionFwdArgs> {
+ public:
+  ForwardRunner(const AttentionFwdPlan& plan, SharedInputs inputs)
+      : PlanRunner(plan, plan.problem(), std::move(inputs)) {
+    args_ = inputs_->args();
   }
 
   /// Copies of K and V, with their scales, until no cache holds them all. False: there is no room for them.
@@ -67,7 +90,7 @@ class AttendRunner final : public Runner {
       args.k_scales = layer.k_scales.get();
       args.v_scales = layer.v_scales.get();
     }
-    return plan_.run(args, {workspace_.get(), plan_.workspace_bytes()});
+    return plan_.run(args, memory());
   }
 
  private:
@@ -79,9 +102,22 @@ class AttendRunner final : public Runner {
 
   std::vector<Layer> layers_;
   size_t turn_ = 0;
-  AttentionFwdPlan plan_;
-  AttentionFwdArgs args_;
-  Memory workspace_;
+};
+
+class BackwardRunner final : public PlanRunner<AttentionBwdPlan, AttentionBwdArgs> {
+ public:
+  BackwardRunner(const AttentionBwdPlan& plan, const verify::FillOptions& fill)
+      : PlanRunner(plan, plan.problem().forward, plan.problem().cost()),
+        tensors_(verify::GradientInputs::make(plan.problem(), fill)) {
+    args_ = tensors_.args();
+  }
+  void poison_outputs() override { tensors_.poison_outputs(); }
+  Comparison compare(int64_t sample_rows, uint64_t seed) const override {
+    return compare_gradients_with_reference(plan_.problem(), args_, arithmetic_, sample_rows, seed);
+  }
+
+ private:
+  verify::GradientInputs tensors_;
 };
 
 }  // namespace
@@ -92,21 +128,34 @@ Result<std::unique_ptr<Runner>> make_attend_runner(const AttentionFwd& problem, 
   options.threads = subject.threads;
   options.kernel = subject.kernel;
   options.cascade = !subject.flat;
-  Result<AttentionFwdPlan> made = plan(problem, options);
+  const Result<AttentionFwdPlan> made = plan(problem, options);
   if (!made.ok()) return made.status();
-  const size_t bytes = made->workspace_bytes();
-  auto runner = std::make_unique<AttendRunner>(std::move(made).value(), std::move(inputs));
-  if (!runner->allocate())
-    return Status(StatusCode::out_of_memory, "bench: workspace of " + std::to_string(bytes) + " bytes");
+  auto runner = std::make_unique<ForwardRunner>(*made, std::move(inputs));
+  if (Status status = runner->allocate(); !status.ok()) return status;
   if (subject.cold && !runner->make_cold()) return Status(StatusCode::out_of_memory, "bench: copies of K and V");
   return std::unique_ptr<Runner>(std::move(runner));
 }
 
+Result<std::unique_ptr<Runner>> make_backward_runner(const AttentionBwd& problem, uint64_t seed,
+                                                     const Subject& subject) {
+  PlanOptions options;
+  options.threads = subject.threads;
+  options.kernel = subject.kernel;
+  verify::FillOptions fill;
+  fill.seed = seed;
+  fill.poison = false;
+  fill.guard_pages = false;
+  const Result<AttentionBwdPlan> made = plan(problem, options);
+  if (!made.ok()) return made.status();
+  auto runner = std::make_unique<BackwardRunner>(*made, fill);
+  if (Status status = runner->allocate(); !status.ok()) return status;
+  return std::unique_ptr<Runner>(std::move(runner));
+}
+
 Result<double> check_answer(Runner& runner, int64_t sample_rows, uint64_t seed) {
-  runner.inputs().poison_outputs();
+  runner.poison_outputs();
   if (Status status = runner.run(); !status.ok()) return status;
-  const Comparison comparison =
-      compare_with_reference(runner.problem(), runner.inputs().args(), runner.arithmetic(), sample_rows, seed);
+  const Comparison comparison = runner.compare(sample_rows, seed);
   const bool compared = comparison.rows > 0 || runner.problem().sq == 0;
   if (compared && comparison.first_failure.empty() && comparison.max_ratio <= 1) return comparison.max_ratio;
   return Status(StatusCode::internal,

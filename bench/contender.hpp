@@ -24,8 +24,13 @@ class Runner {
 
   /// Error: what the contender says.
   virtual Status run() = 0;
+  virtual void poison_outputs() { inputs_->poison_outputs(); }
+  /// The last run against the fp64 reference, on `sample_rows` rows.
+  virtual Comparison compare(int64_t sample_rows, uint64_t seed) const {
+    return compare_with_reference(problem_, inputs_->args(), arithmetic_, sample_rows, seed);
+  }
 
-  const AttentionFwd& problem() const { return problem_; }
+  const AttentionFwd& problem() const { return problem_; }  ///< of a backward pass: what it is the gradient of
   const Cost& cost() const { return cost_; }
   int threads() const { return threads_; }
   const std::string& kernel() const { return kernel_; }
@@ -34,12 +39,12 @@ class Runner {
   int64_t workspace_bytes() const { return workspace_bytes_; }
   int64_t tile_rows() const { return tile_rows_; }
   int64_t tile_keys() const { return tile_keys_; }
-  verify::Inputs& inputs() { return *inputs_; }
-  const SharedInputs& shared_inputs() const { return inputs_; }
+  const SharedInputs& shared_inputs() const { return inputs_; }  ///< null for a backward pass
 
  protected:
   Runner(AttentionFwd problem, SharedInputs inputs)
       : problem_(std::move(problem)), inputs_(std::move(inputs)), cost_(problem_.cost()) {}
+  Runner(AttentionFwd problem, const Cost& cost) : problem_(std::move(problem)), cost_(cost) {}
 
   AttentionFwd problem_;
   SharedInputs inputs_;
@@ -54,6 +59,11 @@ class Runner {
 /// Errors: what plan() says; out_of_memory.
 Result<std::unique_ptr<Runner>> make_attend_runner(const AttentionFwd& problem, SharedInputs inputs,
                                                    const Subject& subject);
+
+/// The library's backward pass, with tensors of its own.
+/// Errors: what plan() says.
+Result<std::unique_ptr<Runner>> make_backward_runner(const AttentionBwd& problem, uint64_t seed,
+                                                     const Subject& subject);
 
 /// One run on outputs full of NaN, then `sample_rows` rows against the fp64 reference. The largest error over bound, at
 /// most 1. Errors: internal with the first wrong element; what run() says.

@@ -89,10 +89,10 @@ Case with_options(Case line, const DriverOptions& options) {
 Driver::Driver(DriverOptions options) : options_(std::move(options)), provenance_(Provenance::of_this_process()) {}
 
 double Driver::expected_seconds(const Case& line) const {
-  const Result<AttentionFwd> problem = AttentionFwd::parse(line.subject.problem);
-  if (!problem.ok()) return 0;
+  const Result<Cost> cost = cost_of(line.subject.problem);
+  if (!cost.ok()) return 0;
   // 50 GFLOP/s per thread is a guess that need only be right in proportion.
-  const double run = problem->cost().flops / (5e10 * std::max(1, line.subject.threads));
+  const double run = cost->flops / (5e10 * std::max(1, line.subject.threads));
   double contenders = 1;
   for (const Bar& bar : line.bars) contenders += bar.against ? 1 : 0;
   const double wanted = std::max(options_.min_time, run * options_.min_rounds);
@@ -126,17 +126,25 @@ Result<Driver::Timed*> Driver::enter(const Subject& subject, Contenders& contend
     if (same(each->subject, subject)) return each.get();
     if (each->subject.problem == subject.problem) inputs = each->runner->shared_inputs();
   }
-  const Result<AttentionFwd> problem = AttentionFwd::parse(subject.problem);
-  if (!problem.ok()) return problem.status();
-  if (!inputs) {
-    verify::FillOptions fill;
-    fill.seed = options_.seed;
-    fill.poison = false;
-    fill.guard_pages = false;
-    inputs = std::make_shared<verify::Inputs>(verify::Inputs::make(*problem, fill));
-  }
-  auto runner = subject.contender == Contender::openblas ? make_openblas_runner(*problem, inputs, subject.threads)
-                                                         : make_attend_runner(*problem, inputs, subject);
+  const auto make = [&]() -> Result<std::unique_ptr<Runner>> {
+    if (is_backward(subject.problem)) {
+      const Result<AttentionBwd> problem = AttentionBwd::parse(subject.problem);
+      if (!problem.ok()) return problem.status();
+      return make_backward_runner(*problem, options_.seed, subject);
+    }
+    const Result<AttentionFwd> problem = AttentionFwd::parse(subject.problem);
+    if (!problem.ok()) return problem.status();
+    if (!inputs) {
+      verify::FillOptions fill;
+      fill.seed = options_.seed;
+      fill.poison = false;
+      fill.guard_pages = false;
+      inputs = std::make_shared<verify::Inputs>(verify::Inputs::make(*problem, fill));
+    }
+    return subject.contender == Contender::openblas ? make_openblas_runner(*problem, inputs, subject.threads)
+                                                    : make_attend_runner(*problem, inputs, subject);
+  };
+  auto runner = make();
   if (!runner.ok()) return runner.status();
   auto timed = std::make_unique<Timed>();
   timed->subject = subject;

@@ -5,6 +5,19 @@
 
 namespace attend::bench {
 
+bool is_backward(const std::string& problem) { return problem.rfind("attention_bwd", 0) == 0; }
+
+Result<Cost> cost_of(const std::string& problem) {
+  if (is_backward(problem)) {
+    const Result<AttentionBwd> parsed = AttentionBwd::parse(problem);
+    if (!parsed.ok()) return parsed.status();
+    return parsed->cost();
+  }
+  const Result<AttentionFwd> parsed = AttentionFwd::parse(problem);
+  if (!parsed.ok()) return parsed.status();
+  return parsed->cost();
+}
+
 /// A line of each kind that finishes while one waits.
 std::vector<Case> quick_cases() {
   const auto line = [](const char* group, const char* rest, int threads) {
@@ -51,6 +64,7 @@ std::vector<Case> paper_cases() {
 
 const std::vector<Suite>& suites() {
   static const std::vector<Suite> all = {
+      {"cpu-backward", "gradients on the CPU, their shares of the peak (about 3 minutes)", cpu_backward_cases},
       {"cpu-decode", "one query against long caches, every format and placement, cold (about 5 minutes)",
        cpu_decode_cases},
       {"cpu-prefill", "long inputs on the CPU, every promised share and ratio (about 5 minutes)", cpu_prefill_cases},

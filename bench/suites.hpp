@@ -7,6 +7,7 @@
 
 namespace attend::bench {
 
+std::vector<Case> cpu_backward_cases();
 std::vector<Case> cpu_decode_cases();
 std::vector<Case> cpu_prefill_cases();
 std::vector<Case> cpu_serve_cases();

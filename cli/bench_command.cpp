@@ -36,7 +36,7 @@ bool is_problem(const std::string& text) {
 
 std::vector<bench::Case> asked_cases(const BenchOptions& options) {
   if (is_problem(options.what)) {
-    (void)take(AttentionFwd::parse(options.what));  // says what is wrong with the line
+    (void)take(bench::cost_of(options.what));  // says what is wrong with the line
     return {{"given", {options.what, options.threads, options.kernel, bench::Contender::attend}, {}}};
   }
   const bench::Suite* suite = bench::find_suite(options.what);

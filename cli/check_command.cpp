@@ -6,7 +6,9 @@
 
 #include "command.hpp"
 #include "device.hpp"
+#include "operation.hpp"
 #include "progress.hpp"
+#include "verify/gradients.hpp"
 #include "verify/verify.hpp"
 
 namespace attend::cli {
@@ -19,6 +21,9 @@ constexpr int64_t kShownFailures = 10;
 constexpr verify::GeneratorLimits kCpuLimits = {.caches = 0.3, .served = {}};
 constexpr verify::GeneratorLimits kSimulatedLimits = {
     .max_rows = 300, .max_batch = 3, .max_heads = 8, .max_columns = 512, .max_work = 5e6, .served = {.share = 0.5}};
+/// The oracle takes several times as long for gradients.
+constexpr verify::GeneratorLimits kBackwardLimits = {
+    .max_rows = 300, .max_batch = 4, .max_heads = 8, .max_columns = 512, .max_work = 5e6, .served = {}};
 constexpr verify::GeneratorLimits kDeviceLimits = {.served = {.share = 0.5}};
 
 struct CheckOptions {
@@ -27,6 +32,7 @@ struct CheckOptions {
   int64_t random = 0;
   uint64_t seed = 0;
   int64_t sample = -1;
+  bool backward = false;
 };
 
 /// What one kernel did over all problems.
@@ -42,7 +48,8 @@ class Checker {
   Checker(const CheckOptions& options, Device device) : options_(options), own_device_(std::move(device)) {}
 
   /// One problem on the kernels asked for, its inputs drawn from `seed`.
-  void check(const AttentionFwd& problem, uint64_t seed, Progress& progress) {
+  template <class Problem>
+  void check(const Problem& problem, uint64_t seed, Progress& progress) {
     verify::FillOptions fill;
     fill.seed = seed;
     // Part of what a seed means, so that problem and seed replay a failure: some seeds have tied maxima, some large
@@ -53,9 +60,7 @@ class Checker {
       PlanOptions plan_options = options_.common.plan_options();
       plan_options.device = device(seed);
       plan_options.kernel = kernel;
-      const verify::CheckResult result =
-          verify::check_problem(problem, fill, plan_options, options_.sample, replay_words());
-      record(problem, result, progress);
+      record(problem.text(), run(problem, fill, plan_options), progress);
     }
   }
 
@@ -67,6 +72,13 @@ class Checker {
   const std::string& refusal() const { return refusal_; }
 
  private:
+  verify::CheckResult run(const AttentionFwd& problem, const verify::FillOptions& fill, const PlanOptions& with) const {
+    return verify::check_problem(problem, fill, with, options_.sample, replay_words());
+  }
+  verify::CheckResult run(const AttentionBwd& problem, const verify::FillOptions& fill, const PlanOptions& with) const {
+    return verify::check_problem(problem, fill, with, options_.sample);
+  }
+
   /// A simulated one lives for one run only: its schedule is the seed's, and a fault ends it.
   Device device(uint64_t seed) const {
     return options_.common.device == "sim" ? device_named("sim", seed) : own_device_;
@@ -77,18 +89,19 @@ class Checker {
   }
 
   /// The empty name is the plan's own choice.
-  std::vector<std::string> kernels(const AttentionFwd& problem) const {
+  template <class Problem>
+  std::vector<std::string> kernels(const Problem& problem) const {
     if (options_.common.kernel != "all") return {options_.common.kernel};
     PlanOptions own_choice = options_.common.plan_options();
     own_choice.device = own_device_;
     own_choice.kernel.clear();
-    const AttentionFwdPlan chosen = take(plan(problem, own_choice));
+    const auto chosen = take(plan(problem, own_choice));
     std::vector<std::string> every;
     for (const Candidate& candidate : chosen.candidates()) every.push_back(candidate.kernel);
     return every;  // a row that does not take the Problem says so when asked by name
   }
 
-  void record(const AttentionFwd& problem, const verify::CheckResult& result, Progress& progress) {
+  void record(const std::string& problem, const verify::CheckResult& result, Progress& progress) {
     Tally& tally = tallies_[result.kernel];
     if (result.refused) {
       ++tally.refused;
@@ -98,7 +111,7 @@ class Checker {
     }
     if (result.comparison.max_ratio > tally.max_ratio || tally.worst.empty()) {
       tally.max_ratio = std::max(tally.max_ratio, result.comparison.max_ratio);
-      tally.worst = problem.text();
+      tally.worst = problem;
     }
     if (result.passed) {
       ++tally.passed;
@@ -124,8 +137,8 @@ class Checker {
 };
 
 /// A Problem typed by hand may be of any size; better a sentence than a machine that swaps.
-void require_memory(const AttentionFwd& problem) {
-  const double bytes = problem.cost().bytes;
+void require_memory(const Cost& cost) {
+  const double bytes = cost.bytes;
   const double available =
       static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
   if (available > 0 && bytes > available / 2)
@@ -139,7 +152,9 @@ void require_kernel(const CheckOptions& options, const Device& device) {
   if (options.common.kernel == "all") return;
   PlanOptions plan_options = options.common.plan_options();
   plan_options.device = device;
-  const Status status = plan(AttentionFwd::dense(Layout::bshd, DType::f32, 1, 1, 1, 4, 4, 8), plan_options).status();
+  const AttentionFwd smallest = AttentionFwd::dense(Layout::bshd, DType::f32, 1, 1, 1, 4, 4, 8);
+  const Status status = options.backward ? plan(AttentionBwd::of(smallest), plan_options).status()
+                                         : plan(smallest, plan_options).status();
   if (status.code() == StatusCode::invalid_argument) throw CommandError(status.message(), kExitUsage);
 }
 
@@ -172,9 +187,11 @@ void print_text(const Checker& checker) {
   fmt::print("{} passed, {} failed\n", checker.passed(), checker.failed());
 }
 
-int check(const CheckOptions& options) {
+int check(const CheckOptions& asked) {
+  CheckOptions options = asked;
   if (options.problem.empty() == (options.random == 0))
     throw CommandError("give either a Problem in quotes or --random N", kExitUsage);
+  options.backward = is_backward(options.problem, options.backward);
   const Device device = device_named(options.common.device, options.seed);
   require_kernel(options, device);
   Checker checker(options, device);
@@ -182,16 +199,23 @@ int check(const CheckOptions& options) {
     const int64_t count = std::max<int64_t>(options.random, 1);
     Progress progress("check", count, options.common.quiet);
     if (options.random == 0) {
-      const AttentionFwd problem = take(AttentionFwd::parse(options.problem));
-      require_memory(problem);
-      checker.check(problem, options.seed, progress);
+      const auto check_one = [&](const auto& problem) {
+        require_memory(problem.cost());
+        checker.check(problem, options.seed, progress);
+      };
+      options.backward ? check_one(parse_backward(options.problem))
+                       : check_one(take(AttentionFwd::parse(options.problem)));
     }
     const verify::GeneratorLimits limits = options.common.device == "sim"   ? kSimulatedLimits
                                            : options.common.device == "cpu" ? kCpuLimits
                                                                             : kDeviceLimits;
     for (int64_t i = 0; i < options.random; ++i) {
       const uint64_t seed = options.seed + static_cast<uint64_t>(i);
-      checker.check(verify::random_problem(seed, limits), seed, progress);
+      if (options.backward) {
+        checker.check(verify::random_backward_problem(seed, kBackwardLimits), seed, progress);
+      } else {
+        checker.check(verify::random_problem(seed, limits), seed, progress);
+      }
       progress.advance(1, checker.failed() > 0 ? fmt::format("{} failed", checker.failed()) : std::string());
     }
   }
@@ -211,12 +235,14 @@ void add_check_command(CLI::App& app, CommandContext& context) {
   CLI::App* command = new_command(
       app, "check", "Compare kernels with the fp64 oracle, element by element against its error bound",
       {"attend check \"attention_fwd b=2 hq=6 hk=2 sq=100 sk=130 d=40 dtype=bf16 mask=causal\" --kernel all",
-       "attend check --random 20 --seed 7", "attend check --random 5 --seed 7 --kernel all --device cpu --json"});
+       "attend check --random 20 --seed 7", "attend check --backward --random 5 --seed 7",
+       "attend check --random 5 --seed 7 --kernel all --device cpu --json"});
   command->add_option("problem", options->problem, "A Problem in quotes (docs/problem-text.md)");
   command
       ->add_option("--random", options->random,
                    "Check this many random Problems instead, problem i drawn from seed + i")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+  add_backward_option(*command, options->backward);
   command->add_option("--seed", options->seed, "Of the inputs; some seeds make tied maxima, some large scores")
       ->capture_default_str();
   command->add_option("--sample", options->sample, "Compare this many rows only; -1: all")

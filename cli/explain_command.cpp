@@ -7,6 +7,7 @@
 
 #include "command.hpp"
 #include "device.hpp"
+#include "operation.hpp"
 
 namespace attend::cli {
 namespace {
@@ -15,6 +16,7 @@ struct ExplainOptions {
   CommonOptions common;
   std::string problem;
   int64_t level_bytes = 0;  ///< 0: the L2 cache of the machine
+  bool backward = false;
 };
 
 /// Three digits and a prefix: 1.15 G, 402 k.
@@ -77,12 +79,22 @@ std::optional<int64_t> level_of(const ExplainOptions& options) {
   return l2_bytes > 0 ? std::optional(l2_bytes) : std::nullopt;
 }
 
-void explain(const ExplainOptions& options) {
-  const AttentionFwd problem = take(AttentionFwd::parse(options.problem));
+const AttentionFwd& forward_of(const AttentionFwd& problem) { return problem; }
+const AttentionFwd& forward_of(const AttentionBwd& problem) { return problem.forward; }
+
+/// Traffic is counted for the forward pass alone.
+template <class Problem>
+constexpr bool kCountsTraffic = std::is_same_v<Problem, AttentionFwd>;
+
+template <class Problem>
+void explain(const Problem& problem, const ExplainOptions& options) {
   PlanOptions plan_options = options.common.plan_options();
   plan_options.device = device_named(options.common.device);
-  const AttentionFwdPlan chosen = take(plan(problem, plan_options));
+  const auto chosen = take(plan(problem, plan_options));
   const Cost cost = problem.cost();
+  if (!kCountsTraffic<Problem> && options.level_bytes > 0)
+    throw CommandError("--level-bytes with a backward pass: memory traffic is counted for the forward pass alone",
+                       kExitUsage);
   const std::optional<int64_t> level = level_of(options);
   if (options.common.json) {
     nlohmann::ordered_json out{{"problem", problem.text()},
@@ -100,25 +112,30 @@ void explain(const ExplainOptions& options) {
     for (const Candidate& candidate : chosen.candidates())
       out["candidates"].push_back(
           {{"kernel", candidate.kernel}, {"accepted", candidate.accepted}, {"reason", candidate.reason}});
-    if (level) out["traffic"] = traffic_json(chosen, *level);
+    if constexpr (kCountsTraffic<Problem>) {
+      if (level) out["traffic"] = traffic_json(chosen, *level);
+    }
     fmt::print("{}\n", out.dump());
     return;
   }
   std::string text = chosen.explain();
   if (!text.ends_with('\n')) text += '\n';
   fmt::print("{}", text);
-  const double all = static_cast<double>(problem.b) * static_cast<double>(problem.hq) *
-                     static_cast<double>(problem.sq) * static_cast<double>(problem.sk);
+  const AttentionFwd& forward = forward_of(problem);
+  const double all = static_cast<double>(forward.b) * static_cast<double>(forward.hq) *
+                     static_cast<double>(forward.sq) * static_cast<double>(forward.sk);
   fmt::print("cost: {}pairs visible", short_number(static_cast<double>(cost.visible_pairs)));
-  if (all > 0 && problem.cu_q.empty() && problem.cu_k.empty())
+  if (all > 0 && forward.cu_q.empty() && forward.cu_k.empty())
     fmt::print(" ({:.1f} % of all)", 100 * static_cast<double>(cost.visible_pairs) / all);
   fmt::print(", {}FLOP, {}B to move at least", short_number(cost.flops), short_number(cost.bytes));
   if (cost.bytes > 0) fmt::print(", {:.1f} FLOP per byte", cost.flops / cost.bytes);
   fmt::print("\n");
-  if (level) {
-    print_traffic(chosen, *level);
-  } else {
-    fmt::print("traffic: --level-bytes says for a memory level of which size\n");
+  if constexpr (kCountsTraffic<Problem>) {
+    if (level) {
+      print_traffic(chosen, *level);
+    } else {
+      fmt::print("traffic: --level-bytes says for a memory level of which size\n");
+    }
   }
 }
 
@@ -131,18 +148,27 @@ void add_explain_command(CLI::App& app, CommandContext&) {
       "Say how a Problem would be run: kernel, tiles, workspace, memory traffic, and why the faster kernels refused",
       {"attend explain \"attention_fwd b=2 hq=32 hk=8 sq=1000 sk=1000 d=128 dtype=bf16 mask=causal&window:512:0\"",
        "attend explain \"attention_fwd hq=8 hk=8 sq=512 sk=512 d=64\" --threads 1 --json",
-       "attend explain \"attention_fwd hq=8 hk=8 sq=4096 sk=4096 d=64 mask=causal\" --level-bytes 256K"});
+       "attend explain \"attention_fwd hq=8 hk=8 sq=4096 sk=4096 d=64 mask=causal\" --level-bytes 256K",
+       "attend explain \"attention_bwd hq=8 hk=8 sq=512 sk=512 d=64 mask=causal\""});
   command->add_option("problem", options->problem, "A Problem in quotes (docs/problem-text.md)")->required();
+  add_backward_option(*command, options->backward);
   command
       ->add_option("--level-bytes", options->level_bytes,
-                   "Count memory traffic through a level of so many bytes (256K, 2M; default: the L2 cache)")
+                   "Count memory traffic of a forward pass through a level of so many bytes (256K, 2M; default: the L2 "
+                   "cache)")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::PositiveNumber);
   add_device_option(*command, options->common);
   add_threads_option(*command, options->common);
   add_kernel_option(*command, options->common);
   add_json_option(*command, options->common);
-  command->callback([options] { explain(*options); });
+  command->callback([options] {
+    if (is_backward(options->problem, options->backward)) {
+      explain(parse_backward(options->problem), *options);
+    } else {
+      explain(take(AttentionFwd::parse(options->problem)), *options);
+    }
+  });
 }
 
 }  // namespace attend::cli

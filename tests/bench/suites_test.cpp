@@ -16,9 +16,9 @@ TEST(bench_suites, every_line_is_a_problem) {
     const auto cases = suite.cases();
     EXPECT_FALSE(cases.empty()) << suite.name;
     for (const Case& line : cases) {
-      const auto problem = AttentionFwd::parse(line.subject.problem);
-      ASSERT_TRUE(problem.ok()) << suite.name << ": " << problem.status().message();
-      EXPECT_GT(problem->cost().visible_pairs, 0) << line.subject.problem;
+      const auto cost = cost_of(line.subject.problem);
+      ASSERT_TRUE(cost.ok()) << suite.name << ": " << cost.status().message();
+      EXPECT_GT(cost->visible_pairs, 0) << line.subject.problem;
       for (const Bar& bar : line.bars) {
         EXPECT_GT(bar.limit, 0) << bar.what;
         EXPECT_FALSE(bar.what.empty());
@@ -26,7 +26,7 @@ TEST(bench_suites, every_line_is_a_problem) {
                   bar.kind == Bar::Kind::rate || bar.kind == Bar::Kind::time || bar.kind == Bar::Kind::elapsed)
             << bar.what;
         if (bar.against) {
-          EXPECT_TRUE(AttentionFwd::parse(bar.against->problem).ok()) << bar.against->problem;
+          EXPECT_TRUE(cost_of(bar.against->problem).ok()) << bar.against->problem;
         }
       }
     }
