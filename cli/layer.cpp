@@ -203,8 +203,8 @@ AttentionFwdArgs Layer::args() const {
   return args;
 }
 
-std::vector<int64_t> Layer::output_shape() const {
-  std::vector<int64_t> shape{problem.b, problem.sq, problem.hq, problem.dv};
+std::vector<int64_t> Layer::tensor_shape(int64_t rows, int64_t heads, int64_t columns) const {
+  std::vector<int64_t> shape{problem.b, rows, heads, columns};
   if (layout == Layout::bhsd) std::swap(shape[1], shape[2]);
   if (dimensions == 3) shape.erase(shape.begin());
   return shape;

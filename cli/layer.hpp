@@ -39,8 +39,9 @@ struct Layer {
   size_t dimensions = 4;  ///< of the stored Q: 3 when it had no batch
 
   AttentionFwdArgs args() const;
-  /// Of o, as the stored Q has it: with or without batch, in its layout.
-  std::vector<int64_t> output_shape() const;
+  /// As the stored Q has it: with or without batch, in its layout.
+  std::vector<int64_t> tensor_shape(int64_t rows, int64_t heads, int64_t columns) const;
+  std::vector<int64_t> output_shape() const { return tensor_shape(problem.sq, problem.hq, problem.dv); }  ///< of o
 };
 
 struct LayerFile {

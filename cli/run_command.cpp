@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 #include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <cstring>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cached_layer.hpp"
@@ -13,7 +9,7 @@
 #include "io/file.hpp"
 #include "io/npy.hpp"
 #include "io/safetensors.hpp"
-#include "layer.hpp"
+#include "layer_run.hpp"
 #include "progress.hpp"
 
 namespace attend::cli {
@@ -23,127 +19,22 @@ struct RunOptions {
   CommonOptions common;
   LayerOptions layers;
   CacheOptions cache;
+  Measuring measuring;
   std::string out;
-  int repeat = 20;
-  int64_t sample = 256;
-  uint64_t seed = 0;
+  bool backward = false;
 };
-
-/// What was found out about one layer.
-struct Outcome {
-  std::string problem, kernel, isa;
-  Arithmetic arithmetic = Arithmetic::f32;
-  int threads = 1;
-  size_t workspace_bytes = 0;
-  double seconds = 0, one_thread_seconds = 0;  ///< medians
-  double gflops = 0, peak_gflops = 0;
-  Comparison comparison;
-  bool same_bits = true;  ///< on one thread and on all
-  double rms_change = 0;  ///< of o by what the cache's format lost, relative to o
-  std::vector<std::byte> o;
-  std::vector<float> lse;
-
-  double share() const { return peak_gflops > 0 ? gflops / peak_gflops : 0; }
-  bool correct() const { return same_bits && comparison.first_failure.empty() && comparison.max_ratio <= 1; }
-};
-
-/// Peaks are measured once for each kind of arithmetic, in this process.
-class Peaks {
- public:
-  double gflops(const AttentionFwdPlan& plan) {
-    const PeakKind kind = plan.arithmetic() == Arithmetic::bf16_dot ? PeakKind::dot_bf16 : PeakKind::fma_f32;
-    const auto [at, is_new] = known_.try_emplace({plan.isa(), kind, plan.threads()}, 0.0);
-    if (is_new) at->second = measure_peak(plan.isa(), kind, plan.threads());
-    return at->second;
-  }
-
- private:
-  std::map<std::tuple<std::string, PeakKind, int>, double> known_;
-};
-
-/// Median over `repeat` runs, after one that warms up and touches the output.
-double median_seconds(const AttentionFwdPlan& plan, const AttentionFwdArgs& args, int repeat) {
-  std::vector<std::byte> workspace(plan.workspace_bytes());
-  require(plan.run(args, workspace));
-  std::vector<double> seconds;
-  for (int i = 0; i < repeat; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    require(plan.run(args, workspace));
-    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-  }
-  std::nth_element(seconds.begin(), seconds.begin() + repeat / 2, seconds.end());
-  return seconds[static_cast<size_t>(repeat / 2)];
-}
-
-Outcome run_layer(const Layer& layer, const RunOptions& options, Peaks& peaks) {
-  const AttentionFwd& problem = layer.problem;
-  const AttentionFwdPlan chosen = take(plan(problem, options.common.plan_options()));
-  Outcome outcome;
-  outcome.problem = problem.text();
-  outcome.kernel = chosen.kernel();
-  outcome.isa = chosen.isa();
-  outcome.arithmetic = chosen.arithmetic();
-  outcome.threads = chosen.threads();
-  outcome.workspace_bytes = chosen.workspace_bytes();
-  outcome.o.resize(static_cast<size_t>(problem.b * problem.sq * problem.hq * problem.dv) *
-                   static_cast<size_t>(dtype_bytes(problem.o_type)));
-  outcome.lse.resize(static_cast<size_t>(problem.lse_size()));
-  AttentionFwdArgs args = layer.args();
-  args.o = outcome.o.data();
-  args.lse = outcome.lse.data();
-
-  if (chosen.threads() > 1) {
-    PlanOptions alone = options.common.plan_options();
-    alone.threads = 1;
-    alone.kernel = chosen.kernel();
-    outcome.one_thread_seconds = median_seconds(take(plan(problem, alone)), args, options.repeat);
-    const std::vector<std::byte> o = outcome.o;
-    const std::vector<float> lse = outcome.lse;
-    outcome.seconds = median_seconds(chosen, args, options.repeat);
-    outcome.same_bits = o == outcome.o && std::memcmp(lse.data(), outcome.lse.data(), lse.size() * sizeof(float)) == 0;
-  } else {
-    outcome.seconds = outcome.one_thread_seconds = median_seconds(chosen, args, options.repeat);
-  }
-  outcome.gflops = outcome.seconds > 0 ? problem.cost().flops / outcome.seconds / 1e9 : 0;
-  outcome.peak_gflops = peaks.gflops(chosen);
-  outcome.comparison = compare_with_reference(problem, args, chosen.arithmetic(), options.sample, options.seed);
-  return outcome;
-}
-
-/// How far the output is from that of the layer whose keys and values were never encoded, relative RMS.
-double rms_change(const Layer& plain, const Outcome& cached, const RunOptions& options) {
-  AttentionFwd problem = plain.problem;
-  problem.lse = false;
-  const AttentionFwdPlan chosen = take(plan(problem, options.common.plan_options()));
-  std::vector<std::byte> o(cached.o.size());
-  AttentionFwdArgs args = plain.args();
-  args.o = o.data();
-  require(chosen.run(args));
-  const int64_t count = static_cast<int64_t>(o.size()) / dtype_bytes(plain.problem.o_type);
-  std::vector<float> expected(static_cast<size_t>(count)), found(static_cast<size_t>(count));
-  widen(plain.problem.o_type, o.data(), count, expected.data());
-  widen(plain.problem.o_type, cached.o.data(), count, found.data());
-  double change = 0, size = 0;
-  for (size_t i = 0; i < found.size(); ++i) {
-    change += std::pow(double{found[i]} - expected[i], 2);
-    size += std::pow(double{expected[i]}, 2);
-  }
-  return size > 0 ? std::sqrt(change / size) : 0;
-}
 
 void write_output(const std::string& path, const std::vector<Layer>& layers, const std::vector<Outcome>& outcomes) {
   std::vector<std::byte> content;
   if (path.ends_with(".npy")) {
-    content = take(io::format_npy({io::element_of(layers[0].problem.o_type), layers[0].output_shape(), outcomes[0].o}));
+    const Output& only = outcomes[0].outputs[0];
+    content = take(io::format_npy({io::element_of(only.type), only.shape, only.bytes}));
   } else {
     io::SafetensorsFile file;
     for (size_t i = 0; i < layers.size(); ++i) {
-      const AttentionFwd& problem = layers[i].problem;
-      file.tensors.emplace_back(layers[i].name + ".o", io::TensorView{io::element_of(problem.o_type),
-                                                                      layers[i].output_shape(), outcomes[i].o});
-      file.tensors.emplace_back(layers[i].name + ".lse", io::TensorView{io::Element::f32,
-                                                                        {problem.b, problem.hq, problem.sq},
-                                                                        std::as_bytes(std::span(outcomes[i].lse))});
+      for (const Output& each : outcomes[i].outputs)
+        file.tensors.emplace_back(layers[i].name + "." + each.name,
+                                  io::TensorView{io::element_of(each.type), each.shape, each.bytes});
       file.metadata[layers[i].name] = outcomes[i].problem;
     }
     content = take(io::format_safetensors(file));
@@ -209,9 +100,15 @@ int run(const RunOptions& options) {
                                    "check, explain and list take cpu, cuda and sim",
                                    options.common.device),
                        kExitUsage);
+  if (options.backward && options.cache.asked())
+    throw CommandError("--backward together with a cache: what lies in a cache has no gradient", kExitUsage);
   LayerFile file = take(load_layers(options.layers));
   if (!options.out.empty()) {
     const bool npy = options.out.ends_with(".npy");
+    if (npy && options.backward)
+      throw CommandError(
+          "--out is " + options.out + ", expected a name that ends in .safetensors: dq, dk and dv are three tensors",
+          kExitUsage);
     if (!npy && !options.out.ends_with(".safetensors"))
       throw CommandError("--out is " + options.out + ", expected a name that ends in .npy or .safetensors", kExitUsage);
     if (npy && file.layers.size() > 1)
@@ -220,18 +117,21 @@ int run(const RunOptions& options) {
                       options.out, file.layers.size()),
           kExitUsage);
   }
+  const PlanOptions with = options.common.plan_options();
   Peaks peaks;
   std::vector<Outcome> outcomes;
   {
     Progress progress("run", static_cast<int64_t>(file.layers.size()), options.common.quiet || options.common.json);
     for (Layer& layer : file.layers) {
-      if (options.cache.asked()) {
+      if (options.backward) {
+        outcomes.push_back(run_backward(layer, with, options.measuring, peaks));
+      } else if (options.cache.asked()) {
         const Layer plain = layer;
         layer = take(cached_layer(plain, options.cache));
-        outcomes.push_back(run_layer(layer, options, peaks));
-        outcomes.back().rms_change = rms_change(plain, outcomes.back(), options);
+        outcomes.push_back(run_forward(layer, with, options.measuring, peaks));
+        outcomes.back().rms_change = rms_change(plain, outcomes.back(), with);
       } else {
-        outcomes.push_back(run_layer(layer, options, peaks));
+        outcomes.push_back(run_forward(layer, with, options.measuring, peaks));
       }
       progress.advance(1, layer.name);
     }
@@ -245,7 +145,7 @@ int run(const RunOptions& options) {
   if (const auto model = file.metadata.find("model"); model != file.metadata.end())
     fmt::print("from {}\n", model->second);
   print_text(file.layers, outcomes);
-  fmt::print("\ntimes are medians of {}; errors against fp64 on {} rows of each layer{}\n", options.repeat,
+  fmt::print("\ntimes are medians of {}; errors against fp64 on {} rows of each layer{}\n", options.measuring.repeat,
              outcomes[0].comparison.rows, correct && outcomes[0].threads > 1 ? "; bits equal on 1 thread" : "");
   if (options.cache.asked()) {
     double largest = 0;
@@ -268,20 +168,25 @@ void add_run_command(CLI::App& app, CommandContext& context) {
       new_command(app, "run", "Compute attention on tensors from files; say how fast and how exact",
                   {"attend run data/smollm2_qkv.safetensors --out attention.safetensors",
                    "attend run data/smollm2_qkv.safetensors --mask \"causal&window:128:0\" --dtype f32 --repeat 3",
-                   "attend run data/smollm2_qkv.safetensors --mask causal --kv-format int8 --page-size 16 --repeat 3"});
+                   "attend run data/smollm2_qkv.safetensors --mask causal --kv-format int8 --page-size 16 --repeat 3",
+                   "attend run data/smollm2_qkv.safetensors --backward --layer 15 --repeat 3"});
   command->add_option("file", options->layers.file,
                       "A .safetensors file with layers NAME.q, NAME.k, NAME.v; or give --q --k --v");
   add_layer_options(*command, options->layers);
   add_cache_options(*command, options->cache);
   command->add_option("--out", options->out,
-                      "Write o to this .npy, or o and log-sum-exp of all layers to this .safetensors file");
-  command->add_option("--repeat", options->repeat, "Timed runs of each layer")
+                      "Write o to this .npy, or o and log-sum-exp of all layers to this .safetensors file; with "
+                      "--backward dq, dk and dv");
+  command->add_flag("--backward", options->backward,
+                    "Gradients in f32 instead, from a dO of normal numbers drawn from --seed");
+  command->add_option("--repeat", options->measuring.repeat, "Timed runs of each layer")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  command->add_option("--sample", options->sample, "Rows of each layer to compare with fp64; -1: all")
+  command->add_option("--sample", options->measuring.sample, "Rows of each layer to compare with fp64; -1: all")
       ->check(CLI::Range(int64_t{-1}, int64_t{1} << 40))
       ->capture_default_str();
-  command->add_option("--seed", options->seed, "Chooses those rows")->capture_default_str();
+  command->add_option("--seed", options->measuring.seed, "Chooses those rows, and with --backward dO")
+      ->capture_default_str();
   add_device_option(*command, options->common);
   add_threads_option(*command, options->common);
   add_kernel_option(*command, options->common);
