@@ -33,27 +33,35 @@ std::vector<DType> types() {
   };
 }
 
+AttentionFwd smallest(DType type) { return AttentionFwd::dense(Layout::bshd, type, 1, 1, 1, 4, 4, 8); }
+
 /// Kernels have no list of their own in the interface: every plan names all of them. What one takes is seen by asking
 /// for it.
-std::vector<Kernel> kernels(const std::string& device) {
-  PlanOptions plan_options;
-  plan_options.device = device_named(device);
-  const auto ask = [&](DType type) {
-    return plan(AttentionFwd::dense(Layout::bshd, type, 1, 1, 1, 4, 4, 8), plan_options);
-  };
-  std::vector<Kernel> found;
-  const AttentionFwdPlan any = take(ask(DType::f32));
-  for (const Candidate& candidate : any.candidates()) found.push_back({candidate.kernel, {}, {}});
-  for (Kernel& kernel : found) {
-    plan_options.kernel = kernel.id;
+template <class ProblemOf>
+void add_kernels(PlanOptions with, ProblemOf problem_of, std::vector<Kernel>& found) {
+  const auto any = plan(problem_of(DType::f32), with);
+  if (!any.ok()) return;  // the device has no row of this operation
+  for (const Candidate& candidate : any->candidates()) {
+    Kernel kernel{candidate.kernel, {}, {}};
+    with.kernel = kernel.id;
     for (const DType type : types()) {
-      const Result<AttentionFwdPlan> planned = ask(type);
+      const auto planned = plan(problem_of(type), with);
       if (planned.ok())
         kernel.types.emplace_back(dtype_name(type));
       else
         kernel.refusal = planned.status().message();
     }
+    found.push_back(std::move(kernel));
   }
+}
+
+std::vector<Kernel> kernels(const std::string& device) {
+  PlanOptions with;
+  with.device = device_named(device);
+  std::vector<Kernel> found;
+  add_kernels(with, smallest, found);
+  add_kernels(
+      with, [](DType type) { return AttentionBwd::of(smallest(type)); }, found);
   return found;
 }
 

@@ -78,6 +78,9 @@ def run_failures(folder):
         (["check", "attention_fwd sq=8 sk=8 d=16", "--kernel", "no.such"], 2, "no.such"),
         (["check", "attention_fwd sq=8 sk=8 d=16", "--device", "tpu"], 2, "tpu"),
         (["run", data, "--device", "cuda"], 2, "--device is cuda, expected cpu"),
+        (["run", data, "--backward", "--out", "dq.npy"], 2, "--out is dq.npy"),
+        (["run", data, "--backward", "--kv-format", "int8"], 2, "--backward together with a cache"),
+        (["explain", "attention_bwd sq=8 sk=8 d=16 grad=int3"], 2, "grad is int3"),
         (["run", "missing.safetensors"], 2, "missing.safetensors"),
         (["run", hostile], 2, "hostile"),
         (["run", data, "--layer", "99"], 2, "99"),
@@ -124,6 +127,18 @@ def run_traffic(folder):
     expect("expected at least" in tiny[2]["reason"] and tiny[0]["read"] > naive["read"], f"too small for a block: {tiny}")
     text = call([*words, "1000"], folder)
     expect("a level of 1000 bytes" in text.stdout and "expected at least" in text.stdout, "the same as text", text)
+
+
+def run_gradients(folder):
+    words = ["run", "data/smollm2_qkv.safetensors", "--backward", "--layer", "15", "--repeat", "1", "--json"]
+    result = call([*words, "--out", "gradients.safetensors"], folder)
+    line = json.loads(result.stdout)
+    expect(line["correct"] and line["kernel"].startswith("attention_bwd."), "run --backward is within its bound", result)
+    with open(os.path.join(folder, "gradients.safetensors"), "rb") as file:
+        head = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+    expect({"layers.15.dq", "layers.15.dk", "layers.15.dv"} <= head.keys(), f"all gradients are written: {sorted(head)}")
+    result = call(["check", "--backward", "--random", "12", "--seed", "3", "--kernel", "all", "--quiet"], folder)
+    expect(result.returncode == 0 and " 0 failed" in result.stdout, "check --backward on all kernels", result)
 
 
 def run_rest(folder):
@@ -216,6 +231,7 @@ with tempfile.TemporaryDirectory() as scratch:
     run_failures(scratch)
     run_merges(scratch)
     run_traffic(scratch)
+    run_gradients(scratch)
     run_rest(scratch)
     run_devices(scratch)
     run_trace(scratch)
