@@ -4,77 +4,25 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "support/executors.hpp"
+#include "each_row.hpp"
 #include "support/kernel_test.hpp"
 #include "verify/element.hpp"
-#include "verify/gradients.hpp"
 
 namespace attend::test {
 namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-/// Every row that this machine runs.
-std::vector<std::string> kernels() {
-  std::vector<std::string> ids;
-  const auto planned = plan(AttentionBwd::of(AttentionFwd::dense(Layout::bshd, DType::bf16, 1, 1, 1, 1, 1, 1)));
-  if (!planned.ok()) throw std::runtime_error(planned.status().message());
-  for (const Candidate& row : planned->candidates()) {
-    PlanOptions options;
-    options.kernel = row.kernel;
-    if (plan(planned->problem(), options).ok()) ids.push_back(row.kernel);
-  }
-  return ids;
-}
-
 bool same_bits(const std::vector<float>& a, const float* b) {
   return a.empty() || std::memcmp(a.data(), b, a.size() * sizeof(float)) == 0;
 }
 
-class Backward : public ::testing::TestWithParam<std::string> {
- protected:
-  PlanOptions options(int threads = 1) const {
-    PlanOptions options;
-    options.kernel = GetParam();
-    options.threads = threads;
-    return options;
-  }
-  /// bf16 for the row that takes nothing else; gradients in f32, which shows more.
-  AttentionBwd problem(const std::string& rest) const {
-    const bool dot = GetParam().ends_with("bf16_dot");
-    const auto parsed =
-        AttentionBwd::parse("attention_bwd " + rest + (dot ? " dtype=bf16" : " dtype=f32") + " grad=f32");
-    if (!parsed.ok()) throw std::runtime_error(parsed.status().message());
-    return *parsed;
-  }
-  void expect_within_bound(const AttentionBwd& asked, int threads = 1, uint64_t seed = 1) const {
-    verify::FillOptions fill;
-    fill.seed = seed;
-    const verify::CheckResult result = verify::check_problem(asked, fill, options(threads));
-    EXPECT_TRUE(result.passed) << result.message;
-  }
-  AttentionBwdPlan planned(const AttentionBwd& asked, const PlanOptions& with) const {
-    auto made = plan(asked, with);
-    if (!made.ok()) throw std::runtime_error(made.status().message());
-    return *made;
-  }
-  std::string bits(const AttentionBwd& asked, const PlanOptions& with) const {
-    verify::GradientInputs inputs = verify::GradientInputs::make(asked);
-    EXPECT_TRUE(planned(asked, with).run(inputs.args()).ok());
-    return inputs.output_bytes();
-  }
-};
-INSTANTIATE_TEST_SUITE_P(kernel, Backward, ::testing::ValuesIn(kernels()), [](const auto& tested) {
-  std::string name = tested.param.substr(tested.param.find('.') + 1);
-  name[name.find('.')] = '_';
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(kernel, Backward, ::testing::ValuesIn(backward_kernels()), backward_kernel_name);
 
 TEST_P(Backward, every_mask_and_every_head_ratio) {
   uint64_t seed = 1;
@@ -166,25 +114,6 @@ TEST_P(Backward, ragged_batch_equals_single_calls) {
     EXPECT_TRUE(same_bits(dq, q0)) << n;
     EXPECT_TRUE(same_bits(dk, k0)) << n;
     EXPECT_TRUE(same_bits(dv, v0)) << n;
-  }
-}
-
-TEST_P(Backward, bits_do_not_depend_on_threads) {
-  for (const char* line : {"hq=1 sq=500 sk=700 d=40 mask=causal", "b=2 hq=6 hk=2 sq=211 sk=300 d=64 mask=causal",
-                           "hq=3 hk=1 sq=120,0,50 sk=400,30,1 d=16 mask=window:30:5",
-                           "b=2 hq=4 hk=2 sq=90 sk=300 d=16 bias=q dbias=1 sink=1 dsink=1"}) {
-    const AttentionBwd asked = problem(line);
-    const std::string expected = bits(asked, options(1));
-    EXPECT_EQ(bits(asked, options(1)), expected) << "two runs of " << line;
-    for (const int threads : {2, 3, 7}) EXPECT_EQ(bits(asked, options(threads)), expected) << threads << ", " << line;
-    for (const int workers : {1, 3}) {
-      const Executor several = thread_executor(workers), sequence = sequential_executor(workers);
-      for (const Executor* executor : {&several, &sequence}) {
-        PlanOptions with = options(0);
-        with.executor = executor;
-        EXPECT_EQ(bits(asked, with), expected) << workers << " workers, " << line;
-      }
-    }
   }
 }
 
