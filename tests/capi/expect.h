@@ -37,13 +37,13 @@ extern int failures, checks;
 /* A sound descriptor: 2 sequences, 4 query heads over 2 key heads, 9 queries, 13 keys, 16 columns. */
 attend_attention_fwd_desc small_desc(void);
 
-void test_problems(void); /* problems.c */
-void test_runs(void);     /* runs.c */
-void test_devices(void);  /* devices.c */
-void test_merges(void);   /* merges.c */
+void test_problems(void);  /* problems.c */
+void test_runs(void);      /* runs.c */
+void test_devices(void);   /* devices.c */
+void test_merges(void);    /* merges.c */
 void test_gradients(void); /* gradients.c */
-void test_kv_pages(void); /* kv_pages.c */
-void test_errors(void);   /* errors.c */
-void test_versions(void); /* versions.c */
+void test_kv_pages(void);  /* kv_pages.c */
+void test_errors(void);    /* errors.c */
+void test_versions(void);  /* versions.c */
 
 #endif
