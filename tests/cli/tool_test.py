@@ -80,6 +80,7 @@ def run_failures(folder):
         (["run", data, "--device", "cuda"], 2, "--device is cuda, expected cpu"),
         (["run", data, "--backward", "--out", "dq.npy"], 2, "--out is dq.npy"),
         (["run", data, "--backward", "--kv-format", "int8"], 2, "--backward together with a cache"),
+        (["explain", "attention_bwd sq=8 sk=8 d=16", "--level-bytes", "1M"], 2, "--level-bytes with a backward pass"),
         (["explain", "attention_bwd sq=8 sk=8 d=16 grad=int3"], 2, 'grad is "int3"'),
         (["run", "missing.safetensors"], 2, "missing.safetensors"),
         (["run", hostile], 2, "hostile"),
