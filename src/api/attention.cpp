@@ -16,7 +16,7 @@ constexpr const char* kOperation = "attention_fwd";
 }  // namespace
 
 struct AttentionFwdPlan::Impl {
-  Planned<AttentionFwd, AttentionFwdArgs> planned;
+  Planned<AttentionFwd, plan_detail::PreparedRun> planned;
 };
 
 const char* arithmetic_name(Arithmetic arithmetic) {
@@ -97,8 +97,8 @@ Status AttentionFwdPlan::run(const AttentionFwdArgs& args) const {
 }
 
 Result<AttentionFwdPlan> plan(const AttentionFwd& problem, const PlanOptions& options) {
-  auto made =
-      Planned<AttentionFwd, AttentionFwdArgs>::make(kOperation, attention_fwd_rows(options.device), problem, options);
+  auto made = Planned<AttentionFwd, plan_detail::PreparedRun>::make(kOperation, attention_fwd_rows(options.device),
+                                                                    problem, options);
   if (!made.ok()) return made.status();
   return AttentionFwdPlan(std::make_shared<AttentionFwdPlan::Impl>(AttentionFwdPlan::Impl{std::move(made).value()}));
 }

@@ -14,7 +14,7 @@ constexpr const char* kOperation = "attention_bwd";
 }  // namespace
 
 struct AttentionBwdPlan::Impl {
-  Planned<AttentionBwd, AttentionBwdArgs> planned;
+  Planned<AttentionBwd, plan_detail::PreparedBwdRun> planned;
 };
 
 const AttentionBwd& AttentionBwdPlan::problem() const { return impl_->planned.problem; }
@@ -61,7 +61,8 @@ Result<AttentionBwdPlan> plan(const AttentionBwd& problem, const PlanOptions& op
   if (!options.device.is_cpu())
     return unsupported(std::string(kOperation) +
                        ": options.device is no CPU, expected the CPU: no device has a row yet");
-  auto made = Planned<AttentionBwd, AttentionBwdArgs>::make(kOperation, attention_bwd_rows(), problem, options);
+  auto made =
+      Planned<AttentionBwd, plan_detail::PreparedBwdRun>::make(kOperation, attention_bwd_rows(), problem, options);
   if (!made.ok()) return made.status();
   return AttentionBwdPlan(std::make_shared<AttentionBwdPlan::Impl>(AttentionBwdPlan::Impl{std::move(made).value()}));
 }

@@ -13,14 +13,14 @@
 
 namespace attend {
 
-template <class Problem, class Args>
+template <class Problem, class Prepared>
 struct Planned {
-  using Row = plan_detail::BasicKernelRow<Problem, Args>;
+  using Row = plan_detail::BasicKernelRow<Problem, Prepared>;
 
   Problem problem;
   Row row;
   std::vector<Candidate> candidates;
-  std::shared_ptr<const plan_detail::BasicPreparedRun<Args>> prepared;
+  std::shared_ptr<const Prepared> prepared;
   Device device;
 
   /// Checks the Problem and the options; takes the last row that accepts. `rows`: slowest first. Errors: what check()

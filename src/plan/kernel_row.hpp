@@ -21,14 +21,19 @@ class BasicPreparedRun {
   virtual size_t workspace_bytes() const = 0;
   /// Lines of explain() that only the backend knows: work list, packing, memory.
   virtual std::string explain() const = 0;
-  /// As AttentionFwdPlan::memory_traffic().
-  virtual Result<MemoryTraffic> memory_traffic(int64_t level_bytes) const = 0;
   /// `workspace` holds at least workspace_bytes().
   virtual Status run(const Args& args, std::byte* workspace) const = 0;
 };
 
+class PreparedRun : public BasicPreparedRun<AttentionFwdArgs> {
+ public:
+  /// As AttentionFwdPlan::memory_traffic().
+  virtual Result<MemoryTraffic> memory_traffic(int64_t level_bytes) const = 0;
+};
+using PreparedBwdRun = BasicPreparedRun<AttentionBwdArgs>;
+
 /// One kernel row.
-template <class Problem, class Args>
+template <class Problem, class Prepared>
 struct BasicKernelRow {
   std::string id;   ///< `attention_fwd.avx512.f32`
   std::string isa;  ///< `avx512`
@@ -39,13 +44,11 @@ struct BasicKernelRow {
   int index = 0;            ///< the backend's own number of the row
   /// Why the row does not take the Problem; empty: it does.
   std::string (*refuse)(const BasicKernelRow& row, const Problem& problem) = nullptr;
-  Result<std::shared_ptr<const BasicPreparedRun<Args>>> (*prepare)(const BasicKernelRow& row, const Problem& problem,
-                                                                   const PlanOptions& options) = nullptr;
+  Result<std::shared_ptr<const Prepared>> (*prepare)(const BasicKernelRow& row, const Problem& problem,
+                                                     const PlanOptions& options) = nullptr;
 };
 
-using PreparedRun = BasicPreparedRun<AttentionFwdArgs>;
-using KernelRow = BasicKernelRow<AttentionFwd, AttentionFwdArgs>;
-using PreparedBwdRun = BasicPreparedRun<AttentionBwdArgs>;
-using BwdKernelRow = BasicKernelRow<AttentionBwd, AttentionBwdArgs>;
+using KernelRow = BasicKernelRow<AttentionFwd, PreparedRun>;
+using BwdKernelRow = BasicKernelRow<AttentionBwd, PreparedBwdRun>;
 
 }  // namespace attend::plan_detail
