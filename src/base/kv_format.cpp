@@ -16,25 +16,42 @@ namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
+/// to[c] = scale * code, of columns [begin, end) with one scale.
+template <class Code>
+void decode_codes(const void* row, int64_t begin, int64_t end, float scale, float* to) {
+  for (int64_t c = begin; c < end; ++c) to[c] = scale * Code::value(row, c);
+}
+
 /// Codes of one format as signed numbers, and the largest of them.
 struct Int8Code {
   static constexpr float kLargest = 127;
-  static float value(const void* row, int64_t c, int64_t) { return static_cast<const int8_t*>(row)[c]; }
+  static float value(const void* row, int64_t c) { return static_cast<const int8_t*>(row)[c]; }
+  static void decode(const void* row, int64_t begin, int64_t end, int64_t, float scale, float* to) {
+    decode_codes<Int8Code>(row, begin, end, scale, to);
+  }
   static void store(void* row, int64_t c, int64_t, float x) {
     static_cast<int8_t*>(row)[c] = static_cast<int8_t>(std::lrintf(x));
   }
 };
 struct E4m3Code {
   static constexpr float kLargest = kE4m3Largest;
-  static float value(const void* row, int64_t c, int64_t) { return e4m3_to_f32(static_cast<const uint8_t*>(row)[c]); }
+  static float value(const void* row, int64_t c) { return e4m3_to_f32(static_cast<const uint8_t*>(row)[c]); }
+  static void decode(const void* row, int64_t begin, int64_t end, int64_t, float scale, float* to) {
+    decode_codes<E4m3Code>(row, begin, end, scale, to);
+  }
   static void store(void* row, int64_t c, int64_t, float x) { static_cast<uint8_t*>(row)[c] = f32_to_e4m3(x); }
 };
 struct Int4Code {
   static constexpr float kLargest = 7;
   static int64_t byte(int64_t c, int64_t group) { return (c / group) * (group / 2) + c % (group / 2); }
   static int shift(int64_t c, int64_t group) { return c % group < group / 2 ? 0 : 4; }
-  static float value(const void* row, int64_t c, int64_t group) {
-    return static_cast<float>((static_cast<const uint8_t*>(row)[byte(c, group)] >> shift(c, group) & 15) - 8);
+  /// Columns [begin, end) of the group that begins at `begin`: its low halves, then its high ones.
+  static void decode(const void* row, int64_t begin, int64_t end, int64_t group, float scale, float* to) {
+    const uint8_t* bytes = static_cast<const uint8_t*>(row) + begin / 2;
+    const int64_t half = group / 2, low = std::min(half, end - begin), high = end - begin - low;
+    to += begin;
+    for (int64_t i = 0; i < low; ++i) to[i] = scale * static_cast<float>((bytes[i] & 15) - 8);
+    for (int64_t i = 0; i < high; ++i) to[half + i] = scale * static_cast<float>((bytes[i] >> 4) - 8);
   }
   static void store(void* row, int64_t c, int64_t group, float x) {
     uint8_t& to = static_cast<uint8_t*>(row)[byte(c, group)];
@@ -132,7 +149,7 @@ void kv_decode(KvFormat format, DType type, const void* row, const void* scales,
   visit_code(format, [&]<class Code>() {
     for (int64_t begin = 0; begin < columns; begin += group) {
       const float scale = scale_at(info, scales, begin / group);
-      for (int64_t c = begin; c < std::min(begin + group, columns); ++c) to[c] = scale * Code::value(row, c, group);
+      Code::decode(row, begin, std::min(begin + group, columns), group, scale, to);
     }
   });
 }
