@@ -11,13 +11,15 @@ add_custom_target(device_tests)
 # The libFuzzer targets, in a build with ATTEND_FUZZ.
 add_custom_target(fuzz_tests)
 
-# attend_test(name SOURCES file... [LIBS library...] [LABELS label...] [TIMEOUT seconds] [ARGS argument...])
+# attend_test(name SOURCES file... [LIBS library...] [LABELS label...] [TIMEOUT seconds] [ARGS argument...] [APART])
 # One GoogleTest executable, its cases known to ctest one by one as `Suite.case`. Links attend_static and gtest_main, and sees
 # src/ as an include path. Labels: unit (default), property, slow, house, fuzz; `long` keeps it out of `make test`, `sanitize`
 # has it run under ASan, UBSan and TSan as well, `address` under ASan and UBSan; `device` puts it into device_tests/ of the build,
-# where scripts/gpu-report looks for tests that ATTEND_TEST_DEVICE=cuda sends to a device.
+# where scripts/gpu-report looks for tests that ATTEND_TEST_DEVICE=cuda sends to a device. Up to eight
+# files are compiled as one, in half the time, since most of it goes to headers and to what these instantiate; so a name stands for one
+# thing in all of them. APART compiles them one by one, each with names of its own.
 function(attend_test name)
-  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBS;LABELS;ARGS" ${ARGN})
+  cmake_parse_arguments(arg "APART" "TIMEOUT" "SOURCES;LIBS;LABELS;ARGS" ${ARGN})
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
     message(FATAL_ERROR "attend_test(${name}): needs SOURCES; unknown arguments: ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -32,6 +34,9 @@ function(attend_test name)
   target_link_libraries(${name} PRIVATE ${arg_LIBS} attend_static GTest::gtest_main)
   # Tests are compiled once and run once: what they test is in libraries, compiled as users have it.
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  if(NOT arg_APART)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON)
+  endif()
   gtest_discover_tests(${name} EXTRA_ARGS ${arg_ARGS} DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES TEST_LIST ${name}_cases)
   # gtest_discover_tests() drops all but the first of several labels, so they are set by a file that ctest reads after its list.
   set(properties ${CMAKE_CURRENT_BINARY_DIR}/${name}_properties.cmake)

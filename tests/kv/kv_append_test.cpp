@@ -9,17 +9,10 @@
 
 #include <gtest/gtest.h>
 
-#include "base/rng.hpp"
+#include "normal.hpp"
 
 namespace attend {
 namespace {
-
-std::vector<float> normal(int64_t count, uint64_t seed) {
-  Rng rng(seed);
-  std::vector<float> values;
-  for (int64_t i = 0; i < count; ++i) values.push_back(static_cast<float>(rng.normal()));
-  return values;
-}
 
 Rope rope_of(const RopeOptions& options) {
   const Result<Rope> rope = make_rope(options);

@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "base/e4m3.hpp"
-#include "base/rng.hpp"
+#include "normal.hpp"
 
 namespace attend {
 namespace {
@@ -42,13 +42,6 @@ Encoded round_trip(KvFormat format, DType type, const std::vector<float>& values
   out.decoded.resize(values.size());
   kv_decode(format, type, out.row.data(), out.scales.data(), columns, out.decoded.data());
   return out;
-}
-
-std::vector<float> normal(int64_t count, uint64_t seed, double magnitude = 1) {
-  Rng rng(seed);
-  std::vector<float> values;
-  for (int64_t i = 0; i < count; ++i) values.push_back(static_cast<float>(magnitude * rng.normal()));
-  return values;
 }
 
 TEST(e4m3, every_code_comes_back_and_ties_go_to_even) {

@@ -3,7 +3,7 @@
 #include <functional>
 #include <limits>
 
-#include "parsed.hpp"
+#include "support/parsed.hpp"
 
 namespace attend {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
-#include "parsed.hpp"
+#include "support/parsed.hpp"
 
 namespace attend {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "parsed.hpp"
+#include "support/parsed.hpp"
 
 namespace attend {
 namespace {

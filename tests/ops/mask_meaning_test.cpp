@@ -2,7 +2,7 @@
 // What each mask means, drawn: one line for each query, one digit for each key.
 #include <sstream>
 
-#include "parsed.hpp"
+#include "support/parsed.hpp"
 
 namespace attend {
 namespace {

@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "ops/mask/terms.hpp"
-#include "parsed.hpp"
+#include "support/parsed.hpp"
 
 namespace attend {
 namespace {

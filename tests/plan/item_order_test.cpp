@@ -11,18 +11,13 @@
 #include <tuple>
 #include <vector>
 
+#include "support/parsed.hpp"
 #include "verify/verify.hpp"
 
 namespace attend::plan_detail {
 namespace {
 
 constexpr TileList::Shape kTile{64, 64};
-
-AttentionFwd problem_of(const std::string& line) {
-  Result<AttentionFwd> problem = AttentionFwd::parse(line);
-  EXPECT_TRUE(problem.ok()) << problem.status().message();
-  return std::move(problem).value();
-}
 
 SectionShape shape_of(const AttentionFwd& problem, int64_t budget) {
   return {budget, 2 * (problem.d + problem.dv), problem.group(), kTile.keys};
@@ -87,7 +82,7 @@ TEST(ItemOrder, sections_hold_whole_key_heads_within_the_budget) {
 }
 
 TEST(ItemOrder, a_budget_for_three_heads_makes_sections_of_three) {
-  const AttentionFwd problem = problem_of("attention_fwd b=2 hq=16 hk=8 sq=256 sk=256 d=8 mask=causal dtype=bf16");
+  const AttentionFwd problem = test::parsed("attention_fwd b=2 hq=16 hk=8 sq=256 sk=256 d=8 mask=causal dtype=bf16");
   TileList list = TileList::make(problem, kTile);
   const std::vector<Section> sections = order_by_section(list, shape_of(problem, 3 * 256 * 32 + 100));
   ASSERT_EQ(sections.size(), 6u);
@@ -97,7 +92,7 @@ TEST(ItemOrder, a_budget_for_three_heads_makes_sections_of_three) {
 }
 
 TEST(ItemOrder, all_in_the_budget_is_one_section_longest_first) {
-  const AttentionFwd problem = problem_of("attention_fwd b=2 hq=2 sq=300 sk=300 d=8 mask=causal");
+  const AttentionFwd problem = test::parsed("attention_fwd b=2 hq=2 sq=300 sk=300 d=8 mask=causal");
   TileList list = TileList::make(problem, kTile);
   EXPECT_EQ(order_by_section(list, shape_of(problem, 1 << 30)).size(), 1u);
   EXPECT_TRUE(std::is_sorted(list.items.begin(), list.items.end(),
@@ -105,7 +100,7 @@ TEST(ItemOrder, all_in_the_budget_is_one_section_longest_first) {
 }
 
 TEST(ItemOrder, a_window_counts_the_keys_that_it_sees) {
-  const AttentionFwd problem = problem_of("attention_fwd hq=2 sq=64 sk=6400 d=8 mask=causal&window:63:0 dtype=bf16");
+  const AttentionFwd problem = test::parsed("attention_fwd hq=2 sq=64 sk=6400 d=8 mask=causal&window:63:0 dtype=bf16");
   TileList list = TileList::make(problem, kTile);
   const std::vector<Section> sections = order_by_section(list, shape_of(problem, 1 << 20));
   ASSERT_EQ(sections.size(), 1u);
@@ -133,8 +128,8 @@ TEST(ItemOrder, shares_are_level_at_the_end_whatever_the_lengths) {
       const uint64_t length = random() % 10 == 0 ? 4000 : random() % 700;
       lengths += (n > 0 ? "," : "") + std::to_string(length);
     }
-    const AttentionFwd problem = problem_of("attention_fwd b=" + std::to_string(sequences) +
-                                            " hq=8 hk=4 d=8 layout=thd mask=causal sq=" + lengths + " sk=" + lengths);
+    const AttentionFwd problem = test::parsed("attention_fwd b=" + std::to_string(sequences) +
+                                              " hq=8 hk=4 d=8 layout=thd mask=causal sq=" + lengths + " sk=" + lengths);
     TileList list = TileList::make(problem, kTile);
     const std::multiset<Place> before = places(list);
     if (before.empty()) continue;
@@ -163,7 +158,7 @@ TEST(ItemOrder, shares_are_level_at_the_end_whatever_the_lengths) {
 }
 
 TEST(ItemOrder, a_share_keeps_the_order) {
-  const AttentionFwd problem = problem_of("attention_fwd b=2 hq=4 hk=2 sq=700 sk=700 d=8 mask=causal");
+  const AttentionFwd problem = test::parsed("attention_fwd b=2 hq=4 hk=2 sq=700 sk=700 d=8 mask=causal");
   TileList list = TileList::make(problem, kTile);
   (void)order_by_section(list, shape_of(problem, 1 << 30));
   const std::vector<int32_t> first = share_out(list, 5);

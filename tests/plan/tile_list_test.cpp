@@ -7,16 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "support/parsed.hpp"
 #include "verify/verify.hpp"
 
 namespace attend::plan_detail {
 namespace {
-
-AttentionFwd problem_of(const std::string& line) {
-  Result<AttentionFwd> problem = AttentionFwd::parse(line);
-  EXPECT_TRUE(problem.ok()) << problem.status().message();
-  return std::move(problem).value();
-}
 
 /// What the lists say of one item: for each row the keys that are kept.
 std::vector<std::vector<bool>> kept_of(const TileList& list, const TileList::Shape& shape, const TileItem& item,
@@ -89,7 +84,7 @@ TEST(TileList, keeps_what_the_mask_keeps_for_packed_heads) {
 }
 
 TEST(TileList, tiles_that_the_mask_skips_are_in_no_list) {
-  const AttentionFwd problem = problem_of("attention_fwd b=1 hq=1 sq=1024 sk=1024 d=8 mask=causal&window:127:0");
+  const AttentionFwd problem = test::parsed("attention_fwd b=1 hq=1 sq=1024 sk=1024 d=8 mask=causal&window:127:0");
   const TileList list = TileList::make(problem, {128, 128});
   for (const TileItem& item : list.items) EXPECT_LE(item.tiles, 2);
   EXPECT_EQ(list.full_tiles, 0);
@@ -97,7 +92,7 @@ TEST(TileList, tiles_that_the_mask_skips_are_in_no_list) {
 }
 
 TEST(TileList, equal_blocks_and_equal_lists_are_kept_once) {
-  const AttentionFwd problem = problem_of("attention_fwd b=3 hq=4 hk=2 sq=1024 sk=1024 d=8 mask=causal");
+  const AttentionFwd problem = test::parsed("attention_fwd b=3 hq=4 hk=2 sq=1024 sk=1024 d=8 mask=causal");
   const TileList list = TileList::make(problem, {128, 128});
   EXPECT_EQ(static_cast<int64_t>(list.bits.size()), list.block_words) << "every diagonal tile looks alike";
   EXPECT_EQ(list.tiles.size(), 36u);
@@ -106,12 +101,12 @@ TEST(TileList, equal_blocks_and_equal_lists_are_kept_once) {
 }
 
 TEST(TileList, rows_without_a_key_are_items_without_tiles) {
-  const AttentionFwd no_keys = problem_of("attention_fwd b=2 hq=3 sq=5 sk=0 d=8");
+  const AttentionFwd no_keys = test::parsed("attention_fwd b=2 hq=3 sq=5 sk=0 d=8");
   const TileList list = TileList::make(no_keys, {16, 32});
   ASSERT_EQ(list.items.size(), 6u);
   for (const TileItem& item : list.items) EXPECT_EQ(item.tiles, 0);
-  EXPECT_TRUE(TileList::make(problem_of("attention_fwd b=2 hq=3 sq=0 sk=7 d=8"), {16, 32}).items.empty());
-  EXPECT_TRUE(TileList::make(problem_of("attention_fwd b=0 hq=3 sq=4 sk=7 d=8"), {16, 32}).items.empty());
+  EXPECT_TRUE(TileList::make(test::parsed("attention_fwd b=2 hq=3 sq=0 sk=7 d=8"), {16, 32}).items.empty());
+  EXPECT_TRUE(TileList::make(test::parsed("attention_fwd b=0 hq=3 sq=4 sk=7 d=8"), {16, 32}).items.empty());
 }
 
 }  // namespace

@@ -7,10 +7,10 @@
 namespace attend {
 namespace {
 
+using test::kInf;
+using test::kNan;
 using test::Memory;
 using test::tiled_attention;
-
-constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
 
 Comparison compare(Memory& m, int64_t sample = -1, uint64_t seed = 0) {
   return compare_with_reference(m.problem, m.args(), Arithmetic::f32, sample, seed);

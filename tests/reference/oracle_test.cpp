@@ -8,9 +8,9 @@
 namespace attend {
 namespace {
 
+using test::kInf;
+using test::kNan;
 using test::Memory;
-
-constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
 
 struct NaiveRow {
   std::vector<double> o;

@@ -10,7 +10,6 @@ namespace attend::test {
 namespace {
 
 constexpr int64_t kTile = 16;
-constexpr float kInf = std::numeric_limits<float>::infinity();
 
 struct Row {
   int64_t n, head, row;

@@ -10,15 +10,13 @@
 #include <vector>
 
 #include "plan/memory_traffic.hpp"
+#include "support/parsed.hpp"
 
 namespace attend::test {
 namespace {
 
 AttentionFwd square(int64_t n, int64_t d, const std::string& more = "") {
-  Result<AttentionFwd> problem =
-      AttentionFwd::parse("attention_fwd sq=" + std::to_string(n) + " d=" + std::to_string(d) + more);
-  EXPECT_TRUE(problem.ok()) << problem.status().message();
-  return std::move(problem).value();
+  return parsed("attention_fwd sq=" + std::to_string(n) + " d=" + std::to_string(d) + more);
 }
 
 double elements(const Result<MemoryTraffic>& moved) {

@@ -13,6 +13,7 @@
 #include "cpu/kernel.hpp"
 #include "plan/memory_traffic.hpp"
 #include "schedules.hpp"
+#include "support/parsed.hpp"
 #include "verify/verify.hpp"
 
 namespace attend::test {
@@ -125,12 +126,6 @@ AttentionFwd plain(AttentionFwd problem) {
   problem.alibi = problem.alibi_per_batch = problem.sink = false;
   problem.bias.reset();
   return problem;
-}
-
-AttentionFwd parsed(const std::string& line) {
-  Result<AttentionFwd> problem = AttentionFwd::parse(line);
-  EXPECT_TRUE(problem.ok()) << problem.status().message();
-  return std::move(problem).value();
 }
 
 TEST(TrafficCounts, equal_instrumented_runs) {
