@@ -51,10 +51,6 @@ std::string step(const char* accumulator, int k, bool accumulate) {
   const WgmmaText text{kN, 16, "f32", "bf16", "bf16"};
   return text.instruction(accumulator, "%x" + std::to_string(k), "%y" + std::to_string(k), accumulate ? "%yes" : "%no");
 }
-const std::string kFence = "  wgmma.fence.sync.aligned;\n";
-const std::string kCommit = "  wgmma.commit_group.sync.aligned;\n";
-std::string wait(int newest) { return "  wgmma.wait_group.sync.aligned " + std::to_string(newest) + ";\n"; }
-
 std::vector<uint32_t> joined(std::vector<uint32_t> first, const std::vector<uint32_t>& second) {
   first.insert(first.end(), second.begin(), second.end());
   return first;

@@ -5,10 +5,6 @@
 namespace ptxsim::test {
 namespace {
 
-const std::string kFence = "  wgmma.fence.sync.aligned;\n";
-const std::string kCommit = "  wgmma.commit_group.sync.aligned;\n";
-std::string wait(int newest) { return "  wgmma.wait_group.sync.aligned " + std::to_string(newest) + ";\n"; }
-
 constexpr uint32_t kBytes = 3072;  ///< A: 64 rows of 32 bytes; B: 8 rows, at 2048; the rest free
 const std::string kFragments = "  mov.b32 %a0, 0;\n  mov.b32 %a1, 0;\n  mov.b32 %a2, 0;\n  mov.b32 %a3, 0;\n";
 

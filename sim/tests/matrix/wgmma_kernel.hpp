@@ -183,4 +183,8 @@ inline double accumulator_value(const std::vector<uint32_t>& words, const std::s
   return decode(type, words[size_t{e / 2} * 128 + thread] >> (e % 2 * 16) & 0xffff);
 }
 
+inline const std::string kFence = "  wgmma.fence.sync.aligned;\n";
+inline const std::string kCommit = "  wgmma.commit_group.sync.aligned;\n";
+inline std::string wait(int newest) { return "  wgmma.wait_group.sync.aligned " + std::to_string(newest) + ";\n"; }
+
 }  // namespace ptxsim::test

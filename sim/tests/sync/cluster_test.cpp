@@ -4,14 +4,6 @@
 namespace ptxsim::test {
 namespace {
 
-LaunchOptions pair_of(uint32_t threads, uint32_t clusters = 1) {
-  LaunchOptions options;
-  options.grid = {2 * clusters, 1, 1};
-  options.cluster = {2, 1, 1};
-  options.block = {threads, 1, 1};
-  return options;
-}
-
 constexpr char kArriveLine[] = "barrier.cluster.arrive.release.aligned;  // exchange";
 constexpr char kWaitLine[] = "barrier.cluster.wait.acquire.aligned;  // exchange";
 

@@ -5,18 +5,10 @@
 namespace ptxsim::test {
 namespace {
 
-LaunchOptions pair_of(uint32_t threads) {
-  LaunchOptions options;
-  options.grid = {2, 1, 1};
-  options.cluster = {2, 1, 1};
-  options.block = {threads, 1, 1};
-  return options;
-}
-
 constexpr char kFence[] = "fence.mbarrier_init.release.cluster;";
 constexpr char kPublish[] = "barrier.cluster.arrive.relaxed.aligned;  // init is known";
 constexpr char kKnow[] = "barrier.cluster.wait.aligned;  // init is known";
-constexpr char kArrive[] = "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%remote_bar];";
+constexpr char kArriveThere[] = "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%remote_bar];";
 constexpr char kWaitForm[] = "try_wait.parity.acquire.cluster.shared::cta.b64";
 
 /// CTA 1 writes into CTA 0's memory and arrives at its mbarrier; CTA 0 waits, reads, and gives all a last barrier.
@@ -59,7 +51,7 @@ TEST(remote, an_arrival_hands_data_to_the_other_cta) { expect_clean(kernel_of(kS
 
 TEST(remote, an_arrival_needs_release_and_the_scope_of_the_cluster) {
   const auto broken = [](const std::string& arrive) {
-    expect_always(HazardId::H08, kernel_of(with(kSignal, kArrive, arrive)), pair_of(32), 32);
+    expect_always(HazardId::H08, kernel_of(with(kSignal, kArriveThere, arrive)), pair_of(32), 32);
   };
   broken("mbarrier.arrive.relaxed.cluster.shared::cluster.b64 _, [%remote_bar];");
   broken("mbarrier.arrive.release.cta.shared::cluster.b64 _, [%remote_bar];");
@@ -67,14 +59,14 @@ TEST(remote, an_arrival_needs_release_and_the_scope_of_the_cluster) {
   expect_always(HazardId::H08, kernel_of(with(kSignal, kWaitForm, "try_wait.parity.acquire.cta.shared::cta.b64")),
                 pair_of(32), 32);
   expect_always(HazardId::H08, kernel_of(with(kSignal, kWaitForm, "try_wait.parity.shared::cta.b64")), pair_of(32), 32);
-  expect_clean(kernel_of(with(kSignal, kArrive,
+  expect_clean(kernel_of(with(kSignal, kArriveThere,
                               "fence.acq_rel.cluster;\n mbarrier.arrive.relaxed.cluster.shared::"
                               "cluster.b64 _, [%remote_bar];")),
                pair_of(32), numbers(500));
 }
 
 TEST(remote, a_missing_arrival_is_a_deadlock) {
-  expect_always(HazardId::deadlock, kernel_of(with(kSignal, kArrive, "")), pair_of(32), 32);
+  expect_always(HazardId::deadlock, kernel_of(with(kSignal, kArriveThere, "")), pair_of(32), 32);
 }
 
 TEST(remote, the_init_must_be_published) {
@@ -93,7 +85,7 @@ TEST(remote, nobody_arrives_at_the_end) {
 }
 
 TEST(remote, only_signals_reach_another_ctas_mbarrier) {
-  const std::string remote_wait = with(kSignal, kArrive, R"({ .reg .b64 %g; .reg .pred %q;
+  const std::string remote_wait = with(kSignal, kArriveThere, R"({ .reg .b64 %g; .reg .pred %q;
   cvt.u64.u32 %g, %bar;
   cvta.shared.u64 %g, %g;
   mapa.u64 %g, %g, 0;
@@ -103,7 +95,7 @@ TEST(remote, only_signals_reach_another_ctas_mbarrier) {
 
 /// As kSignal, with asynchronous stores: the receiver expects their bytes, the sender only issues them.
 const std::string kSend =
-    with(with(with(kSignal, "[%bar], 32;", "[%bar], 1;"), kArrive, ""), "st.shared::cluster.u32 [%remote], %v;",
+    with(with(with(kSignal, "[%bar], 32;", "[%bar], 1;"), kArriveThere, ""), "st.shared::cluster.u32 [%remote], %v;",
          "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.u32 [%remote], %v, "
          "[%remote_bar];");
 const std::string kExpect =

@@ -9,6 +9,15 @@
 // What the tests of protocols share: text of waits and stores, and broken kernels that must be caught.
 namespace ptxsim::test {
 
+/// Clusters of two CTAs.
+inline LaunchOptions pair_of(uint32_t threads, uint32_t clusters = 1) {
+  LaunchOptions options;
+  options.grid = {2 * clusters, 1, 1};
+  options.cluster = {2, 1, 1};
+  options.block = {threads, 1, 1};
+  return options;
+}
+
 /// Every schedule reports one of the hazards.
 inline void expect_caught(std::initializer_list<HazardId> ids, const Module& module, const LaunchOptions& options,
                           size_t words, int seeds = 5) {
