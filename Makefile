@@ -5,11 +5,12 @@ PREFIX ?= /usr/local
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-long bench gpu-report docs install format lint clean tool setup-%
+.PHONY: help build run test test-long bench gpu-report chat docs install format lint clean tool setup-%
 
 help:
 	@echo 'make build      library, tool, examples and tests, in build/ (the tool is build/attend)'
 	@echo 'make run        exact attention on Q, K, V of a language model: time, GFLOP/s, share of peak, error; two pictures'
+	@echo 'make chat       a language model answers: make chat PROMPT="Why is the sky blue?"; without PROMPT a conversation (fetches 93 MB once)'
 	@echo 'make test       every check that a change needs: tests with g++, with clang under sanitizers, fuzzers for seconds (half an hour on two cores)'
 	@echo 'make test-long  the tests that take long, and the fuzzers for minutes'
 	@echo 'make bench      the CPU prefill suite: JSON lines, a table and a plot in build/bench/'
@@ -37,6 +38,13 @@ tool: setup-build
 run: tool
 	build/attend run $(DATA) --mask causal
 	build/attend show $(DATA) --layer 15 --head 0 --mask causal --out build/attention_map.png
+
+export PROMPT
+chat: setup-build
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release --target attend_llm
+	@scripts/get-model smollm2 >/dev/null
+	@build/attend-llm chat "$$PROMPT"
 
 test: setup-test
 	@scripts/check

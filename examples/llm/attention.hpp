@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who computes attention: attend, or one of two to compare with.
+#pragma once
+#include <attend/attend.hpp>
+#include <memory>
+#include <string>
+
+namespace llm {
+
+class Attention {
+ public:
+  virtual ~Attention() = default;
+  /// Called once for a step; what it prepares serves all layers.
+  virtual void begin_step(const attend::AttentionFwd& problem) = 0;
+  virtual void run(const attend::AttentionFwdArgs& args) = 0;
+};
+
+/// `attend`; `naive`: scores of a head in memory, products by BLAS, f32; `reference`: the same in fp64, in loops.
+/// Both others decode what a cache holds first. Throws Error for another name.
+std::unique_ptr<Attention> make_attention(const std::string& name, const attend::PlanOptions& options);
+
+}  // namespace llm

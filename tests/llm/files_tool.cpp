@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the reader and the tokenizer make of a file, for peers_test.py.
+//   files_tool tokens FILE       tokens of each line of standard input, as JSON lists
+//   files_tool elements FILE     every element of every tensor as f32, in the file's order
+#include <cstdio>
+#include <cstring>
+
+#include "examples/llm/gguf.hpp"
+#include "examples/llm/info_command.hpp"
+
+int main(int argc, char** argv) {
+  try {
+    if (argc == 3 && std::strcmp(argv[1], "tokens") == 0) {
+      llm::print_tokens(argv[2]);
+      return 0;
+    }
+    if (argc == 3 && std::strcmp(argv[1], "elements") == 0) {
+      const llm::Gguf file = llm::Gguf::open(argv[2]);
+      for (const llm::Tensor& tensor : file.tensors()) {
+        std::vector<float> row(static_cast<size_t>(tensor.columns));
+        for (int64_t i = 0; i < tensor.rows; ++i) {
+          llm::dequantise(tensor.type, tensor.row(i), row.data());
+          if (std::fwrite(row.data(), sizeof(float), row.size(), stdout) != row.size()) return 1;
+        }
+      }
+      return 0;
+    }
+  } catch (const llm::Error& error) {
+    std::fprintf(stderr, "files_tool: %s\n", error.what());
+    return 1;
+  }
+  std::fprintf(stderr, "files_tool: expected tokens FILE or elements FILE\n");
+  return 2;
+}

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""attend-llm on the real model: what it says, and that attention costs it nothing.
+
+    model_test.py PROGRAM TEXT [--long]    exits with 77, and says so, where scripts/get-model has not been run
+"""
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+PROGRAM, TEXT = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+LONG = "--long" in sys.argv
+MODEL = os.path.expanduser("~/.cache/attend/SmolLM2-135M-Instruct.Q4_1.gguf")
+PROMPTS = ["The capital of France is", "Once upon a time, there was a small", "def fibonacci(n):", "The three states of water are",
+           "When in the Course of human events,"]
+failures = []
+
+
+def call(*words, text=None):
+    return subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True, input=text, timeout=1700)
+
+
+def expect(truth, what, result=None):
+    if truth:
+        return
+    failures.append(what)
+    print("FAILED", what)
+    if result is not None:
+        print(f"  exit {result.returncode}\n  stdout {result.stdout[-600:]}\n  stderr {result.stderr[-600:]}")
+
+
+def answers():
+    result = call("chat", "What is the capital of France? Answer with one word.", "--tokens", 12)
+    expect(result.returncode == 0 and "Paris" in result.stdout, "chat knows the capital of France", result)
+    result = call("chat", "--tokens", 8, text="Say hello.\nSay goodbye.\n")
+    expect(result.returncode == 0 and len(result.stdout.strip()) > 4, "a conversation from standard input", result)
+    drawn = [call("generate", PROMPTS[1], "--temperature", 0.9, "--top-p", 0.9, "--seed", seed, "--tokens", 12, "--json").stdout
+             for seed in (1, 1, 2)]
+    texts = [json.loads(line)["text"] for line in drawn]
+    expect(texts[0] == texts[1] != texts[2], f"the seed decides what is drawn: {texts}")
+
+
+def greedy():
+    for prompt in PROMPTS[:None if LONG else 2]:
+        words = ["generate", prompt, "--tokens", 512 if LONG else 24, "--json"]
+        said = [json.loads(call(*words, *more).stdout)["tokens"]
+                for more in ([], ["--attention", "reference"], ["--page-size", 16, "--guarantee", "batch_invariant"])]
+        expect(said[0] == said[1], f"{prompt!r} goes on as with fp64 attention")
+        expect(said[0] == said[2], f"{prompt!r} goes on the same from pages")
+
+
+def perplexities():
+    # Bars of a whole text (docs/quality.md); the first tokens of one scatter more.
+    for words, bar in [(["f32"], 1e-4), (["f32", "--page-size", 16], 1e-4), (["f16"], 1e-3), (["bf16"], 2e-3), (["int8"], 1e-2),
+                       (["int4_64"], 0.2)]:
+        result = call("perplexity", TEXT, "--tokens", 2000 if LONG else 300, "--against", "reference", "--json", "--kv-format", *words)
+        line = json.loads(result.stdout)
+        expect(abs(line["relative_change"]) < bar, f"perplexity with {' '.join(map(str, words))} changes by {line['relative_change']}")
+        expect(5 < line["perplexity_against"] < 40, f"a working model's perplexity: {line['perplexity_against']}")
+        expect(-1e-6 < line["mean_divergence"] < bar and line["agreement"] > 1 - 5 * bar, f"divergence and agreement: {line}")
+
+
+def serving():
+    result = call("serve-sim", "--tokens", 6, "--at-once", 8, "--json")
+    line = json.loads(result.stdout)
+    expect(line["requests"] == 16 and line["prompt_tokens_found"] > line["prompt_tokens"] // 3,
+           f"the system prompt is found in the cache: {line}")
+    result = call("serve-sim", "--tokens", 6, "--at-once", 8, "--context", 256, "--json")
+    line = json.loads(result.stdout)
+    expect(line["requests"] == 16 and line["pages"] == 16, f"a cache that holds a few sequences serves all, later: {line}")
+
+
+def refusals(folder):
+    broken = os.path.join(folder, "broken.gguf")
+    with open(MODEL, "rb") as whole, open(broken, "wb") as file:
+        file.write(whole.read(3 << 20))
+    for words, names in [(["generate", "x", "--model", broken], "broken.gguf"),
+                         (["generate", "x", "--model", os.path.join(folder, "none.gguf")], "none.gguf"),
+                         (["generate", "word " * 100, "--context", 20], "the cache holds 20"),
+                         (["generate", "x", "--top-p", 2], "top-p is 2"),
+                         (["perplexity", os.path.join(folder, "none.txt")], "none.txt"),
+                         (["serve-sim", "--context", 16], "pages")]:
+        result = call(*words)
+        expect(result.returncode in (1, 2) and names in result.stderr, f"{words[0]} {words[-1]} names {names!r}", result)
+    result = call("generate", "One two three", "--tokens", 50, "--context", 16)
+    expect(result.returncode == 0 and "the cache is full" in result.stderr, "a full cache ends a text, and says so", result)
+    talking = subprocess.Popen([PROGRAM, "generate", PROMPTS[1], "--tokens", "5000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True)
+    talking.stdout.read(len(PROMPTS[1]) + 20)
+    talking.send_signal(signal.SIGINT)
+    _, errors = talking.communicate(timeout=120)
+    expect(talking.returncode == 0 and "tokens/s" in errors, f"Ctrl-C ends a text cleanly: {talking.returncode} {errors[-300:]}")
+
+
+if not os.path.exists(MODEL):
+    print(f"skipped: {MODEL} is not there; scripts/get-model smollm2 fetches it")
+    sys.exit(77)
+with tempfile.TemporaryDirectory() as scratch:
+    answers()
+    greedy()
+    perplexities()
+    serving()
+    refusals(scratch)
+print("FAILED:" if failures else "all checks of the model passed", *failures, sep="\n  ")
+sys.exit(1 if failures else 0)
