@@ -44,8 +44,8 @@ def answers():
 
 
 def greedy():
-    for prompt in PROMPTS[:None if LONG else 2]:
-        words = ["generate", prompt, "--tokens", 512 if LONG else 24, "--json"]
+    for prompt in PROMPTS[:None if LONG else 1]:
+        words = ["generate", prompt, "--tokens", 512 if LONG else 16, "--json"]
         said = [json.loads(call(*words, *more).stdout)["tokens"]
                 for more in ([], ["--attention", "reference"], ["--page-size", 16, "--guarantee", "batch_invariant"])]
         expect(said[0] == said[1], f"{prompt!r} goes on as with fp64 attention")
@@ -53,14 +53,19 @@ def greedy():
 
 
 def perplexities():
-    # Bars of a whole text (docs/quality.md); the first tokens of one scatter more.
-    for words, bar in [(["f32"], 1e-4), (["f32", "--page-size", 16], 1e-4), (["f16"], 1e-3), (["bf16"], 2e-3), (["int8"], 1e-2),
-                       (["int4_64"], 0.2)]:
-        result = call("perplexity", TEXT, "--tokens", 2000 if LONG else 300, "--against", "reference", "--json", "--kv-format", *words)
+    # Words, largest change of the perplexity, largest mean divergence, least agreement. A few hundred tokens scatter: bars of a
+    # whole text are tighter. Four bits are too few for keys of this small model; they are here to be seen to work at all.
+    rows = [(["f32"], 1e-4, 1e-6, 1), (["f32", "--page-size", 16], 1e-4, 1e-6, 1), (["bf16"], 1e-2, 1e-3, 0.98),
+            (["int8"], 3e-2, 2e-2, 0.95), (["int4_32", "--smooth-keys"], 2, 1, 0.5)]
+    if LONG:
+        rows += [(["f16"], 1e-3, 1e-4, 0.99), (["int8", "--smooth-keys"], 2e-2, 1e-2, 0.95), (["e4m3"], 0.1, 0.1, 0.9),
+                 (["f32", "--window", 128], 1, 1, 0.5)]
+    for words, change, divergence, agreement in rows:
+        result = call("perplexity", TEXT, "--tokens", 2000 if LONG else 200, "--against", "reference", "--json", "--kv-format", *words)
         line = json.loads(result.stdout)
-        expect(abs(line["relative_change"]) < bar, f"perplexity with {' '.join(map(str, words))} changes by {line['relative_change']}")
+        expect(abs(line["relative_change"]) < change, f"perplexity with {' '.join(map(str, words))} changes by {line['relative_change']}")
         expect(5 < line["perplexity_against"] < 40, f"a working model's perplexity: {line['perplexity_against']}")
-        expect(-1e-6 < line["mean_divergence"] < bar and line["agreement"] > 1 - 5 * bar, f"divergence and agreement: {line}")
+        expect(-1e-9 < line["mean_divergence"] < divergence and line["agreement"] >= agreement, f"divergence and agreement: {line}")
 
 
 def serving():
