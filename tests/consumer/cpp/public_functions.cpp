@@ -39,7 +39,22 @@ int main() {
              &Tree::restrict_row, &Dense::classify, &Dense::keep, &Dense::restrict_row);
   sum += mix(&Device::cuda, &Device::name, &Device::allocate, &Device::free, &Device::copy_to_device,
              &Device::copy_to_host, &Device::synchronize);
-  sum += mix(&attention, &plan, &machine_info, &measure_peak, &measure_read_bandwidth, &dtype_name, &parse_dtype,
+  sum += mix(&AttentionBwd::of, &AttentionBwd::check, &AttentionBwd::cost, &AttentionBwd::text, &AttentionBwd::parse);
+  sum +=
+      mix(&AttentionBwdPlan::problem, &AttentionBwdPlan::kernel, &AttentionBwdPlan::isa, &AttentionBwdPlan::arithmetic,
+          &AttentionBwdPlan::threads, &AttentionBwdPlan::tile_rows, &AttentionBwdPlan::tile_keys,
+          &AttentionBwdPlan::workspace_bytes, &AttentionBwdPlan::candidates, &AttentionBwdPlan::explain);
+  sum += mix(static_cast<Status (AttentionBwdPlan::*)(const AttentionBwdArgs&, std::span<std::byte>) const>(
+                 &AttentionBwdPlan::run),
+             static_cast<Status (AttentionBwdPlan::*)(const AttentionBwdArgs&) const>(&AttentionBwdPlan::run));
+  sum += mix(static_cast<Result<AttentionFwdPlan> (*)(const AttentionFwd&, const PlanOptions&)>(&plan),
+             static_cast<Result<AttentionBwdPlan> (*)(const AttentionBwd&, const PlanOptions&)>(&plan));
+  sum += mix(&KvPages::create, &KvPages::begin, &KvPages::append, &KvPages::fork, &KvPages::truncate, &KvPages::end,
+             &KvPages::pages, &KvPages::length, &KvPages::page_size, &KvPages::statistics);
+  sum += mix(&KvCache::dense, &KvCache::dense_scales, &kv_format_row, &parse_kv_format, &kv_row_elements,
+             &kv_row_scales, &kv_encode, &kv_decode, &kv_append, &make_rope, &rotate, &guarantee_name, &parse_guarantee,
+             &arithmetic_name, &compare_gradients_with_reference);
+  sum += mix(&attention, &machine_info, &measure_peak, &measure_read_bandwidth, &dtype_name, &parse_dtype,
              &status_code_name, &reference_row, &compare_with_reference);
   std::printf("%u\n", sum);
   return sum == 0;
