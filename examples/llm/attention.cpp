@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,15 +22,18 @@ using attend::AttentionFwdArgs;
 class Attend final : public Attention {
  public:
   explicit Attend(attend::PlanOptions options) : options_(std::move(options)) {}
-  void begin_step(const AttentionFwd& problem) override {
-    plan_.emplace(checked(attend::plan(problem, options_)));
-    if (workspace_.size() < plan_->workspace_bytes()) workspace_.resize(plan_->workspace_bytes());
+  void begin_step(std::span<const AttentionFwd> problems) override {
+    plans_.clear();
+    for (const AttentionFwd& problem : problems) {
+      plans_.push_back(checked(attend::plan(problem, options_)));
+      workspace_.resize(std::max(workspace_.size(), plans_.back().workspace_bytes()));
+    }
   }
-  void run(const AttentionFwdArgs& args) override { check(plan_->run(args, workspace_)); }
+  void run(size_t kind, const AttentionFwdArgs& args) override { check(plans_[kind].run(args, workspace_)); }
 
  private:
   attend::PlanOptions options_;
-  std::optional<attend::AttentionFwdPlan> plan_;
+  std::vector<attend::AttentionFwdPlan> plans_;
   std::vector<std::byte> workspace_;
 };
 
@@ -69,9 +71,9 @@ struct Head {
 /// Head by head: K and V are decoded, then compute() does the rest.
 class Unfused : public Attention {
  public:
-  void begin_step(const AttentionFwd& problem) override { problem_ = problem; }
-  void run(const AttentionFwdArgs& args) override {
-    const AttentionFwd& p = problem_;
+  void begin_step(std::span<const AttentionFwd> problems) override { problems_ = problems; }
+  void run(size_t kind, const AttentionFwdArgs& args) override {
+    const AttentionFwd& p = problems_[kind];
     for (int64_t n = 0; n < p.b; ++n)
       for (int64_t key_head = 0; key_head < p.hk; ++key_head) {
         std::vector<float> k = decoded(
@@ -85,29 +87,31 @@ class Unfused : public Attention {
         if (p.cache && p.cache->k_mean)
           for (size_t i = 0; i < k.size(); ++i) k[i] += args.k_mean[key_head * p.d + static_cast<int64_t>(i) % p.d];
         for (int64_t head = key_head * p.group(); head < (key_head + 1) * p.group(); ++head)
-          compute({p.frame(n, head), static_cast<const float*>(args.q) + p.q_offset(n, 0, head), k.data(), v.data(),
-                   static_cast<float*>(args.o) + p.o_offset(n, 0, head)});
+          compute(p, {p.frame(n, head), static_cast<const float*>(args.q) + p.q_offset(n, 0, head), k.data(), v.data(),
+                      static_cast<float*>(args.o) + p.o_offset(n, 0, head)});
       }
   }
 
  protected:
-  virtual void compute(const Head& head) = 0;
-  attend::Range kept_keys(const Head& head, int64_t row) const {
-    return problem_.mask.key_span(head.frame, {row, row + 1});
+  virtual void compute(const AttentionFwd& p, const Head& head) = 0;
+  static attend::Range kept_keys(const AttentionFwd& p, const Head& head, int64_t row) {
+    return p.mask.key_span(head.frame, {row, row + 1});
   }
-  AttentionFwd problem_;
+
+ private:
+  std::span<const AttentionFwd> problems_;
 };
 
 class Naive final : public Unfused {
-  void compute(const Head& head) override {
-    const AttentionFwd& p = problem_;
+  void compute(const AttentionFwd& p, const Head& head) override {
     const int64_t sk = head.frame.sk;
     const auto rows = static_cast<int>(head.frame.sq), keys = static_cast<int>(sk), d = static_cast<int>(p.d);
     scores_.resize(static_cast<size_t>(head.frame.sq * sk));
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, keys, d, static_cast<float>(p.effective_scale()), head.q,
                 static_cast<int>(p.q_strides.row), head.k, d, 0, scores_.data(), keys);
     for (int64_t row = 0; row < head.frame.sq; ++row)
-      softmax(std::span(scores_).subspan(static_cast<size_t>(row * sk), static_cast<size_t>(sk)), kept_keys(head, row));
+      softmax(std::span(scores_).subspan(static_cast<size_t>(row * sk), static_cast<size_t>(sk)),
+              kept_keys(p, head, row));
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, d, keys, 1, scores_.data(), keys, head.v, d, 0, head.o,
                 static_cast<int>(p.o_strides.row));
   }
@@ -115,12 +119,11 @@ class Naive final : public Unfused {
 };
 
 class Reference final : public Unfused {
-  void compute(const Head& head) override {
-    const AttentionFwd& p = problem_;
+  void compute(const AttentionFwd& p, const Head& head) override {
 #pragma omp parallel for schedule(dynamic)
     for (int64_t row = 0; row < head.frame.sq; ++row) {
       std::vector<double> scores(static_cast<size_t>(head.frame.sk)), sum(static_cast<size_t>(p.d));
-      const attend::Range kept = kept_keys(head, row);
+      const attend::Range kept = kept_keys(p, head, row);
       for (int64_t key = kept.begin; key < kept.end; ++key) {
         double dot = 0;
         for (int64_t c = 0; c < p.d; ++c) dot += double{head.q[row * p.q_strides.row + c]} * head.k[key * p.d + c];

@@ -3,6 +3,7 @@
 #pragma once
 #include <attend/attend.hpp>
 #include <memory>
+#include <span>
 #include <string>
 
 namespace llm {
@@ -10,9 +11,10 @@ namespace llm {
 class Attention {
  public:
   virtual ~Attention() = default;
-  /// Called once for a step; what it prepares serves all layers.
-  virtual void begin_step(const attend::AttentionFwd& problem) = 0;
-  virtual void run(const attend::AttentionFwdArgs& args) = 0;
+  /// Called once for a step, with a Problem for each kind of layer; what it prepares serves all layers. The Problems
+  /// outlive the step.
+  virtual void begin_step(std::span<const attend::AttentionFwd> problems) = 0;
+  virtual void run(size_t kind, const attend::AttentionFwdArgs& args) = 0;
 };
 
 /// `attend`; `naive`: scores of a head in memory, products by BLAS, f32; `reference`: the same in fp64, in loops.

@@ -70,9 +70,8 @@ Step KvStore::step(std::span<const StepPart> parts) const {
     longest = std::max(longest, length);
     most = std::max(most, count);
   }
-  AttentionFwd& problem = step.problem;
-  problem = AttentionFwd::dense(Layout::thd, DType::f32, static_cast<int64_t>(parts.size()), shape_.query_heads,
-                                shape_.key_heads, most, longest, shape_.columns);
+  AttentionFwd problem = AttentionFwd::dense(Layout::thd, DType::f32, static_cast<int64_t>(parts.size()),
+                                             shape_.query_heads, shape_.key_heads, most, longest, shape_.columns);
   problem.cu_q = Array<int32_t>(std::move(cu_q));
   KvCache cache;
   cache.rows = rows_;
@@ -91,8 +90,12 @@ Step KvStore::step(std::span<const StepPart> parts) const {
   problem.k_strides = problem.v_strides = cache.dense(Layout::bhsd, format_, shape_.key_heads, shape_.columns);
   problem.k_type = problem.v_type = type_;
   problem.cache = std::move(cache);
-  problem.mask = Mask::causal();
-  if (options_.window > 0) problem.mask = Mask::causal() & Mask::window(options_.window - 1, 0);
+  for (const int64_t layer_window : shape_.windows) {
+    problem.mask = Mask::causal();
+    for (const int64_t window : {layer_window, options_.window})
+      if (window > 0) problem.mask = problem.mask & Mask::window(window - 1, 0);
+    step.problems.push_back(problem);
+  }
   return step;
 }
 
@@ -143,7 +146,7 @@ void KvStore::append(const Step& step, int64_t layer, const float* k, const floa
   args.k_mean = to.k_mean.data();
   attend::KvAppendOptions with;
   with.threads = threads;
-  check(attend::kv_append(step.problem, args, with));
+  check(attend::kv_append(step.problems.front(), args, with));
 }
 
 attend::AttentionFwdArgs KvStore::args(int64_t layer) const {

@@ -20,9 +20,10 @@ struct CacheOptions {
   bool smooth_keys = false;
 };
 
-/// Heads of a model's attention.
+/// What a model's attention is made of.
 struct AttentionShape {
   int64_t layers = 0, query_heads = 0, key_heads = 0, columns = 0;
+  std::vector<int64_t> windows{0};  ///< of each kind of layer: keys that a token sees, itself included; 0: all
 };
 
 /// New tokens of one sequence in a step.
@@ -35,8 +36,9 @@ struct StepPart {
 /// What a model computes at once: tokens, one sequence after the other, and the attention that they ask for.
 struct Step {
   std::vector<int32_t> tokens, positions;
-  std::vector<int64_t> asked;    ///< which of the tokens are asked what comes next
-  attend::AttentionFwd problem;  ///< f32 queries and outputs, [token][head][column]
+  std::vector<int64_t> asked;  ///< which of the tokens are asked what comes next
+  /// Of each kind of layer; they differ in the mask alone. f32 queries and outputs, [token][head][column].
+  std::vector<attend::AttentionFwd> problems;
 };
 
 class KvStore {

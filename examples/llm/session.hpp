@@ -5,7 +5,7 @@
 #include <string>
 
 #include "cli/command.hpp"
-#include "llama.hpp"
+#include "language_model.hpp"
 #include "tokenizer.hpp"
 
 namespace llm {
@@ -26,7 +26,7 @@ class Session {
   explicit Session(const SessionOptions& options);
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
-  Llama& model() { return model_; }
+  LanguageModel& model() { return model_; }
   KvStore& cache() { return cache_; }
   Attention& attention() { return *attention_; }
   int64_t context() const { return cache_.capacity(); }  ///< tokens that the cache holds
@@ -44,7 +44,7 @@ class Session {
 
   std::string name_;
   Tokenizer tokenizer_;
-  Llama model_;
+  LanguageModel model_;
   KvStore cache_;
   std::unique_ptr<Attention> attention_;
   int64_t length_ = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A model small enough to be made here: the cache, pages, batches and formats change nothing but what they round.
-#include "examples/llm/llama.hpp"
+#include "examples/llm/language_model.hpp"
 
 #include <gtest/gtest.h>
 
@@ -58,9 +58,9 @@ std::string model_bytes(const std::string& architecture = "llama", const std::st
 
 Gguf parsed(const std::string& bytes) { return Gguf::parse(std::as_bytes(std::span(bytes)), "made here"); }
 
-Llama& model() {
+LanguageModel& model() {
   static const std::string bytes = model_bytes();
-  static Llama llama(parsed(bytes));
+  static LanguageModel llama(parsed(bytes));
   return llama;
 }
 
@@ -182,12 +182,12 @@ TEST(Llama, errors_name_what_is_wrong) {
   };
   found(error_of([] {
           const std::string bytes = model_bytes("mamba");
-          Llama llama(parsed(bytes));
+          LanguageModel llama(parsed(bytes));
         }),
-        "general.architecture is mamba, expected llama");
+        "general.architecture is mamba, expected llama or gemma3");
   found(error_of([] {
           const std::string bytes = model_bytes("llama", "blk.1.ffn_up.weight");
-          Llama llama(parsed(bytes));
+          LanguageModel llama(parsed(bytes));
         }),
         "blk.1.ffn_up.weight");
   const AttentionShape shape = model().shape().attention();
