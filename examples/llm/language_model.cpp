@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "checked.hpp"
+#include "elementwise.hpp"
 
 namespace llm {
 
@@ -48,32 +49,6 @@ const Architecture& architecture_of(const Gguf& file) {
 
 std::vector<float> vector(const Gguf& file, const std::string& name, int64_t size) {
   return Matrix::decoded(file.tensor(name, 1, size)).elements;
-}
-
-/// y = gain * x / rms(x), for each `gain.size()` elements of x. They may be the same memory.
-void normalise(const std::vector<float>& x, const std::vector<float>& gain, double epsilon, std::vector<float>& y) {
-  y.resize(x.size());
-  const size_t width = gain.size();
-  for (size_t at = 0; at < x.size(); at += width) {
-    double squares = 0;
-    for (size_t c = 0; c < width; ++c) squares += double{x[at + c]} * x[at + c];
-    const auto r = static_cast<float>(1 / std::sqrt(squares / static_cast<double>(width) + epsilon));
-    for (size_t c = 0; c < width; ++c) y[at + c] = gain[c] * (x[at + c] * r);
-  }
-}
-
-void add(std::vector<float>& x, const std::vector<float>& y) {
-  for (size_t i = 0; i < x.size(); ++i) x[i] += y[i];
-}
-
-/// gate = f(gate) * up. Both f are x * sigmoid: of x itself (SiLU), or of 2 sqrt(2 / pi) (x + 0.044715 x^3), which is
-/// GELU in its tanh form (arXiv:1606.08415), as (1 + tanh z) / 2 = sigmoid(2 z).
-void open_gate(Gate kind, std::vector<float>& gate, const std::vector<float>& up) {
-  constexpr float kTwiceRootOfTwoByPi = 1.5957691216F;
-  for (size_t i = 0; i < gate.size(); ++i) {
-    const float x = gate[i], z = kind == Gate::silu ? x : kTwiceRootOfTwoByPi * (x + 0.044715F * x * x * x);
-    gate[i] = x * up[i] / (1 + std::exp(-z));
-  }
 }
 
 }  // namespace
@@ -230,13 +205,13 @@ std::span<const float> LanguageModel::run(const Step& step, KvStore& cache, Atte
   for (int64_t i = 0; i < s.layers; ++i) {
     const Layer& layer = layers_[static_cast<size_t>(i)];
     const size_t kind = s.kind(i);
-    normalise(x_, layer.attention_norm, s.norm_epsilon, normed_);
+    normalise(x_, layer.attention_norm, s.norm_epsilon, normed_, threads_);
     multiply(normed_.data(), count, layer.q, q_.data());
     multiply(normed_.data(), count, layer.k, k_.data());
     multiply(normed_.data(), count, layer.v, v_.data());
     if (architecture.head_norms) {
-      normalise(q_, layer.q_norm, s.norm_epsilon, q_);
-      normalise(k_, layer.k_norm, s.norm_epsilon, k_);
+      normalise(q_, layer.q_norm, s.norm_epsilon, q_, threads_);
+      normalise(k_, layer.k_norm, s.norm_epsilon, k_, threads_);
     }
     check(attend::rotate(ropes_[kind], queries, positions, queries, rotating));
     cache.append(step, i, k_.data(), v_.data(), ropes_[kind], threads_);
@@ -247,22 +222,22 @@ std::span<const float> LanguageModel::run(const Step& step, KvStore& cache, Atte
     attention.run(kind, args);
     attention_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     multiply(o_.data(), count, layer.out, normed_.data());
-    if (architecture.post_norms) normalise(normed_, layer.attention_post_norm, s.norm_epsilon, normed_);
-    add(x_, normed_);
+    if (architecture.post_norms) normalise(normed_, layer.attention_post_norm, s.norm_epsilon, normed_, threads_);
+    add(x_, normed_, threads_);
 
-    normalise(x_, layer.mlp_norm, s.norm_epsilon, normed_);
+    normalise(x_, layer.mlp_norm, s.norm_epsilon, normed_, threads_);
     multiply(normed_.data(), count, layer.gate, gate_.data());
     multiply(normed_.data(), count, layer.up, up_.data());
-    open_gate(architecture.gate, gate_, up_);
+    open_gate(architecture.gate, gate_, up_, threads_);
     multiply(gate_.data(), count, layer.down, normed_.data());
-    if (architecture.post_norms) normalise(normed_, layer.mlp_post_norm, s.norm_epsilon, normed_);
-    add(x_, normed_);
+    if (architecture.post_norms) normalise(normed_, layer.mlp_post_norm, s.norm_epsilon, normed_, threads_);
+    add(x_, normed_, threads_);
   }
   const auto asked = static_cast<int64_t>(step.asked.size());
   for (int64_t i = 0; i < asked; ++i)  // in rising order: none is overwritten before it is read
     std::copy_n(x_.begin() + step.asked[i] * s.width, s.width, x_.begin() + i * s.width);
   x_.resize(static_cast<size_t>(asked * s.width));
-  normalise(x_, output_norm_, s.norm_epsilon, normed_);
+  normalise(x_, output_norm_, s.norm_epsilon, normed_, threads_);
   logits_.resize(static_cast<size_t>(asked * s.vocabulary));
   multiply(normed_.data(), asked, output_.elements.empty() ? embedding_ : output_, logits_.data());
   return logits_;

@@ -8,13 +8,12 @@
 #include <vector>
 
 #include "attention.hpp"
+#include "elementwise.hpp"
 #include "gguf.hpp"
 #include "kv_store.hpp"
 #include "matrix.hpp"
 
 namespace llm {
-
-enum class Gate { silu, gelu };  ///< of the MLP: SwiGLU or GeGLU (arXiv:2002.05202), the latter in its tanh form
 
 /// What sets an architecture apart.
 struct Architecture {
