@@ -331,6 +331,7 @@ class Draw {
       case MaskKind::dense:
         out << ":random:" << density() << ":" << seed() << flag(0.3, ":perbatch") << flag(0.3, ":perhead");
         break;
+      case MaskKind::streaming: out << ":" << size(0, std::min<int64_t>(p.sk, 130)) << ":" << size(0, p.sk); break;
     }
     return out.str();
   }

@@ -65,7 +65,8 @@ enum {
   ATTEND_MASK_BLOCK_SPARSE = 6,
   ATTEND_MASK_PADDING = 7,
   ATTEND_MASK_TREE = 8,
-  ATTEND_MASK_DENSE = 9
+  ATTEND_MASK_DENSE = 9,
+  ATTEND_MASK_STREAMING = 10
 };
 
 /// How the tokens of sequences are placed in a cache; see attend_kv_cache_desc.
@@ -103,8 +104,9 @@ enum {
 /// A schedule of the literature whose memory traffic is counted; the numbers of attend::Schedule.
 typedef int32_t attend_schedule;
 enum {
-  ATTEND_SCHEDULE_NAIVE = 0,             ///< QK^T and its softmax are written and read back
-  ATTEND_SCHEDULE_FLASH_ATTENTION_1 = 1  ///< FlashAttention (arXiv:2205.14135), algorithm 1; skipped tiles are not moved
+  ATTEND_SCHEDULE_NAIVE = 0,  ///< QK^T and its softmax are written and read back
+  ATTEND_SCHEDULE_FLASH_ATTENTION_1 =
+      1  ///< FlashAttention (arXiv:2205.14135), algorithm 1; skipped tiles are not moved
 };
 
 // ---- Status and version ----
@@ -159,6 +161,7 @@ typedef struct attend_strides {
 ///                    data: uint64_t [sq or b * sq][ceil(a / 64)]; bit i of row r: query r sees key sk - a + i.
 ///   DENSE            keeps pairs whose byte is not 0; per_batch, per_head: 1 where the array has that dimension.
 ///                    data: uint8_t [b or 1][hq or 1][sq][sk].
+///   STREAMING        keeps the first a keys of a sequence, and those from b before the own position on.
 typedef struct attend_mask_term {
   size_t struct_size;  ///< sizeof(attend_mask_term), the same for all terms of one array
   attend_mask_kind kind;

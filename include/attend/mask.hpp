@@ -7,6 +7,7 @@
 #include <attend/mask/documents.hpp>
 #include <attend/mask/padding.hpp>
 #include <attend/mask/prefix_lm.hpp>
+#include <attend/mask/streaming.hpp>
 #include <attend/mask/tile.hpp>
 #include <attend/mask/tree.hpp>
 #include <attend/mask/window.hpp>

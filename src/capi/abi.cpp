@@ -54,6 +54,7 @@ constexpr Number<MaskKind> kMasks[] = {
     {ATTEND_MASK_PADDING, MaskKind::padding},
     {ATTEND_MASK_TREE, MaskKind::tree},
     {ATTEND_MASK_DENSE, MaskKind::dense},
+    {ATTEND_MASK_STREAMING, MaskKind::streaming},
 };
 static_assert(
     agree(kMasks, std::variant_size_v<MaskTerm> - 1),

@@ -120,6 +120,12 @@ Status read(TermReader& from, const AttentionFwd& problem, Dense* to) {
   return from.data("uint8_t", &to->allow);
 }
 
+Status read(TermReader& from, const AttentionFwd&, Streaming* to) {
+  to->first = from.a();
+  to->left = from.b();
+  return {};
+}
+
 template <class Term>
 Status add(TermReader from, const AttentionFwd& problem, Mask* mask) {
   Term term;
@@ -163,6 +169,10 @@ void describe(const Dense& from, attend_mask_term* to) {
   to->per_batch = from.per_batch ? 1 : 0;
   to->per_head = from.per_head ? 1 : 0;
   view(from.allow, &to->data, &to->count);
+}
+void describe(const Streaming& from, attend_mask_term* to) {
+  to->a = from.first;
+  to->b = from.left;
 }
 void describe(const std::monostate&, attend_mask_term*) {}
 

@@ -13,21 +13,38 @@ constexpr int64_t kLeastChunkKeys = 512;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/// Keys that any row of these heads sees.
-Range keys_of(const AttentionFwd& problem, int64_t sequence, int64_t first_row, int64_t rows, int64_t key_head,
-              int64_t heads) {
-  const int64_t group = problem.group();
-  const Range queries{first_row / group, ceil_div(first_row + rows, group)};
-  Range all;
-  const int64_t end = problem.mask.per_head() ? (key_head + heads) * group : key_head * group + 1;
-  for (int64_t head = key_head * group; head < end; ++head) {
-    const Frame frame = problem.frame(sequence, head);
-    const Range one = intersect(problem.mask.key_span(frame, queries), {0, frame.sk});
-    if (one.empty()) continue;
-    all = all.empty() ? one : Range{std::min(all.begin, one.begin), std::max(all.end, one.end)};
+/// What the mask says of an item's rows.
+class SeenKeys {
+ public:
+  SeenKeys(const AttentionFwd& problem, const DecodeItem& item) : mask_(problem.mask) {
+    const int64_t group = problem.group(), first = item.key_head * group;
+    queries_ = {item.first_row / group, ceil_div(item.first_row + item.rows, group)};
+    const int64_t end = mask_.per_head() ? first + item.heads * group : first + 1;
+    for (int64_t head = first; head < end; ++head) frames_.push_back(problem.frame(item.sequence, head));
   }
-  return all;
-}
+
+  /// Holds every key that a row of the item sees.
+  Range span() const {
+    Range all;
+    for (const Frame& frame : frames_) {
+      const Range one = intersect(mask_.key_span(frame, queries_), {0, frame.sk});
+      if (one.empty()) continue;
+      all = all.empty() ? one : Range{std::min(all.begin, one.begin), std::max(all.end, one.end)};
+    }
+    return all;
+  }
+
+  /// False only when no row of the item sees any of them.
+  bool any_of(Range keys) const {
+    return std::any_of(frames_.begin(), frames_.end(),
+                       [&](const Frame& frame) { return mask_.classify(frame, queries_, keys) != TileClass::skip; });
+  }
+
+ private:
+  const Mask& mask_;
+  Range queries_;
+  std::vector<Frame> frames_;  ///< of the heads that may differ
+};
 
 }  // namespace
 
@@ -51,19 +68,24 @@ DecodeList DecodeList::make(const AttentionFwd& problem, const Shape& shape) {
       const int64_t here = std::min(heads, problem.hk - head);
       for (int64_t row = 0; row < rows; row += shape.item_rows) {
         DecodeItem item{n, head, here, row, std::min(shape.item_rows, rows - row), {}, -1, 0};
-        const Range keys = keys_of(problem, n, row, item.rows, head, here);
+        const SeenKeys seen(problem, item);
+        const Range span = seen.span();
         // Chunks begin at multiples of their size, wherever the keys that are seen begin.
-        const int64_t first = keys.begin / list.chunk_keys,
-                      last = keys.empty() ? first : (keys.end - 1) / list.chunk_keys;
-        if (last > first) {
+        std::vector<Range> chunks;
+        for (int64_t at = span.begin / list.chunk_keys * list.chunk_keys; at < span.end; at += list.chunk_keys) {
+          const Range keys = intersect(span, {at, at + list.chunk_keys});
+          if (seen.any_of(keys)) chunks.push_back(keys);
+        }
+        if (chunks.empty()) chunks.emplace_back();  // rows that see no key are written, too
+        const auto parts = static_cast<int64_t>(chunks.size());
+        if (parts > 1) {
           item.merge = static_cast<int64_t>(list.merges.size());
-          list.merges.push_back({list.states, last - first + 1});
-          list.states += (last - first + 1) * here * item.rows;
+          list.merges.push_back({list.states, parts});
+          list.states += parts * here * item.rows;
         }
         list.largest_item = std::max(list.largest_item, here * item.rows);
-        for (int64_t part = first; part <= last; ++part) {
-          item.keys = intersect(keys, {part * list.chunk_keys, (part + 1) * list.chunk_keys});
-          item.part = part - first;
+        for (item.part = 0; item.part < parts; ++item.part) {
+          item.keys = chunks[static_cast<size_t>(item.part)];
           list.items.push_back(item);
         }
       }

@@ -19,7 +19,7 @@ struct DecodeItem {
   int64_t part = 0;    ///< the how manieth of it
 };
 
-/// Chunks that together are all keys of some rows.
+/// Chunks that together are all keys of some rows; those in which the mask says that no row sees a key are left out.
 struct DecodeMerge {
   int64_t first_state = 0;  ///< states of part p, head h, row r: first_state + (p * heads + h) * rows + r
   int64_t parts = 0;

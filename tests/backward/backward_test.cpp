@@ -37,7 +37,7 @@ TEST_P(Backward, every_mask_and_every_head_ratio) {
 
 TEST_P(Backward, intersections_of_masks) {
   for (const char* mask :
-       {"causal&window:40:0", "causal&documents:0,50,51,200", "chunk:64&padding:3..120,0..90",
+       {"causal&window:40:0", "causal&documents:0,50,51,200", "causal&streaming:4:30", "chunk:64&padding:3..120,0..90",
         "prefix_lm:30&block_sparse:16x32:random:0.5:1", "causal_top_left&dense:random:0.5:2:perhead"})
     expect_within_bound(problem(std::string("b=2 hq=4 hk=2 sq=130 sk=140 d=20 mask=") + mask), 3);
 }

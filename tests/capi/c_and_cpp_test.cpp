@@ -152,6 +152,13 @@ attend_mask_term padding(bool left) {
   return term;
 }
 
+attend_mask_term streaming() {
+  attend_mask_term term = attend_mask_term_init(ATTEND_MASK_STREAMING);
+  term.a = 5;
+  term.b = 40;
+  return term;
+}
+
 attend_mask_term dense(const std::vector<uint8_t>& allow, int32_t per_batch, int32_t per_head) {
   attend_mask_term term = with_data(ATTEND_MASK_DENSE, allow);
   term.per_batch = per_batch;
@@ -198,6 +205,10 @@ const std::vector<MaskCase> kMaskCases = {
     {"dense_per_batch_and_head", [] { return dense(kDensePerHead, 1, 1); },
      [](const AttentionFwd&) {
        return Mask(Dense{kDensePerHead, 37, 150, true, true, 4});
+     }},
+    {"streaming", streaming,
+     [](const AttentionFwd&) {
+       return Mask(Streaming{5, 40});
      }},
 };
 

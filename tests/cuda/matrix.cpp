@@ -39,10 +39,10 @@ const std::vector<std::string>& cases() {
       lines.push_back(pair(lengths[i], other));
       lines.push_back(pair(other, lengths[i]) + " mask=causal");
     }
-    for (const char* mask :
-         {"causal", "causal_top_left", "window:50:20", "chunk:48", "prefix_lm:random:3", "documents:0,60,61,200",
-          "block_sparse:32x64:random:0.4:3", "padding:random:3", "tree:40:random:3", "dense:random:0.3:3",
-          "causal&window:100:0", "causal&documents:0,100,133,200", "window:64:64&padding:random:3&causal_top_left"})
+    for (const char* mask : {"causal", "causal_top_left", "window:50:20", "chunk:48", "prefix_lm:random:3",
+                             "documents:0,60,61,200", "block_sparse:32x64:random:0.4:3", "padding:random:3",
+                             "tree:40:random:3", "dense:random:0.3:3", "causal&streaming:4:50", "causal&window:100:0",
+                             "causal&documents:0,100,133,200", "window:64:64&padding:random:3&causal_top_left"})
       lines.push_back(std::string("sq=200 sk=200 mask=") + mask);
     for (const char* heads : {"hq=2 hk=2", "hq=3 hk=1", "hq=8 hk=1"})
       lines.push_back(std::string("sq=70 sk=130 mask=causal ") + heads);

@@ -195,7 +195,8 @@ std::vector<std::string> seeds() {
                                          ATTEND_MASK_DOCUMENTS,
                                          ATTEND_MASK_PADDING,
                                          ATTEND_MASK_TREE,
-                                         ATTEND_MASK_DENSE};
+                                         ATTEND_MASK_DENSE,
+                                         ATTEND_MASK_STREAMING};
   for (const attend_mask_kind kind : kKinds) {
     attend_attention_fwd_desc desc = attend_attention_fwd_desc_init();
     desc.b = 1;
@@ -206,9 +207,12 @@ std::vector<std::string> seeds() {
     desc.lse = 1;
     desc.mask_count = kind >= 0 ? 1 : 0;
     attend_mask_term term = attend_mask_term_init(kind >= 0 ? kind : 0);
-    term.a = kind == ATTEND_MASK_WINDOW || kind == ATTEND_MASK_CHUNK || kind == ATTEND_MASK_TREE ? 2 : 0;
+    term.a = kind == ATTEND_MASK_WINDOW || kind == ATTEND_MASK_CHUNK || kind == ATTEND_MASK_TREE ||
+                     kind == ATTEND_MASK_STREAMING
+                 ? 2
+                 : 0;
     term.count = kind == ATTEND_MASK_DENSE ? 16 : kind == ATTEND_MASK_TREE ? 4 : kind == ATTEND_MASK_DOCUMENTS ? 2 : 1;
-    if (kind <= ATTEND_MASK_CHUNK) term.count = 0;
+    if (kind <= ATTEND_MASK_CHUNK || kind == ATTEND_MASK_STREAMING) term.count = 0;
     const int64_t data[8] = {0, kind == ATTEND_MASK_TREE ? 3 : 4};
     // The order in which the target takes them: descriptor, its two arrays (absent), terms with theirs, options.
     std::string bytes;

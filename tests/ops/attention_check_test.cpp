@@ -113,6 +113,10 @@ TEST(problem_check, mask_lists_have_the_sizes_of_the_problem) {
             "attention_fwd: mask.padding.end is 9, expected begin = 0 to sk = 8");
   EXPECT_EQ(masked(PrefixLm{std::vector<int64_t>{1, 2, 3}}),
             "attention_fwd: mask.prefix_lm.prefix is 3 numbers, expected 1 or b = 2");
+  EXPECT_EQ(masked(Streaming{9, 9}), "");
+  EXPECT_EQ(masked(Streaming{0, -1}), "attention_fwd: mask.streaming.left is -1, expected 0 to 2147483647");
+  EXPECT_EQ(masked(Streaming{int64_t{1} << 31, 0}),
+            "attention_fwd: mask.streaming.first is 2147483648, expected 0 to 2147483647");
   EXPECT_EQ(masked(Documents{}), "attention_fwd: mask.documents.offsets is empty, expected at least the number 0");
   EXPECT_EQ(masked(Documents{std::vector<int64_t>{0, 5, 4}}),
             "attention_fwd: mask.documents.offsets is 4 after 5, expected never falling numbers");

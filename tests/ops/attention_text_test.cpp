@@ -28,6 +28,7 @@ TEST(problem_text, canonical_lines_print_as_they_are) {
            "attention_fwd b=1 hq=2 hk=2 sq=3 sk=4 d=8 dtype=f32 bias=hq mask=dense:0110/1111/0000&tree:3:7,1,0",
            "attention_fwd b=1 hq=2 hk=2 sq=3 sk=4 d=8 dtype=f32 mask=block_sparse:2x2:0,1/|/1&documents:0,2,4",
            "attention_fwd b=2 hq=2 hk=2 sq=3 sk=4 d=8 dtype=f32 mask=padding:0..2,1..4&prefix_lm:3&chunk:7",
+           "attention_fwd b=1 hq=2 hk=2 sq=3 sk=4 d=8 dtype=f32 mask=causal&streaming:4:2147483647",
            "attention_fwd b=1 hq=1 hk=1 sq=1 sk=200 d=1 dtype=f32 mask=tree:130:20000000000000000ffffffffffffffff",
            "attention_fwd b=1 hq=1 hk=1 sq=0 sk=3 d=1 dtype=f32 mask=tree:2:&dense:&block_sparse:2x2:",
            "attention_fwd b=1 hq=2 hk=2 sq=64 sk=64 d=1 dtype=f32 mask=block_sparse:8x8:random:0.5:3:perhead",
@@ -105,6 +106,10 @@ TEST(problem_text, refusals_name_field_found_and_expected) {
       {"attention_fwd sq=1 d=1 mask=window:-2:0",
        "attention_fwd: mask.window.left is -2, expected -1 (no limit) or more"},
       {"attention_fwd sq=1 d=1 mask=chunk:0", "attention_fwd: mask.chunk.size is 0, expected 1 to 2147483647"},
+      {"attention_fwd sq=1 d=1 mask=streaming:4",
+       "attention_fwd: mask.streaming.left is missing, expected one more field after ':'"},
+      {"attention_fwd sq=1 d=1 mask=streaming:-1:4",
+       "attention_fwd: mask.streaming.first is -1, expected 0 to 2147483647"},
       {"attention_fwd sq=1 d=1 b=2 mask=padding:1",
        "attention_fwd: mask.padding.end is 1 numbers, expected b = 2 numbers"},
       {"attention_fwd sq=1 d=1 mask=padding:0..1,2",
@@ -161,7 +166,8 @@ TEST(problem_text, damaged_lines_never_crash_and_accepted_ones_round_trip) {
       "sink=1 lse=1 mask=causal&window:3:1&padding:1..4,0..7&prefix_lm:2,1&documents:0,3,7",
       "attention_fwd hq=2 sq=9 sk=11 d=3 layout=bhsd q_strides=1,2,3 "
       "mask=tree:5:1f,3,7,1,0,0,0,0,9&block_sparse:4x4:0,2/1/0",
-      "attention_fwd sq=6 d=2 mask=dense:random:0.5:1:perhead&documents:every:2&tree:3:random:2:perbatch&chunk:2"};
+      "attention_fwd sq=6 d=2 "
+      "mask=dense:random:0.5:1:perhead&documents:every:2&tree:3:random:2:perbatch&chunk:2&streaming:1:2"};
   const std::string alphabet = "0123456789abcdefx:,=&|/.- _";
   Rng rng(5);
   int accepted = 0;

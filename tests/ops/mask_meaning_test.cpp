@@ -51,6 +51,16 @@ TEST(mask, prefix_is_seen_by_all_and_the_rest_is_causal) {
   EXPECT_EQ(picture("b=2 sq=2 sk=3 mask=prefix_lm:0,3", 1), "111 111");
 }
 
+TEST(mask, streaming_hides_what_lies_between_the_first_keys_and_the_last) {
+  EXPECT_EQ(picture("sq=6 sk=6 mask=streaming:1:2"), "111111 111111 111111 111111 101111 100111");
+  EXPECT_EQ(picture("sq=6 sk=6 mask=streaming:1:2&causal"), "100000 110000 111000 111100 101110 100111");
+  EXPECT_EQ(picture("sq=2 sk=6 mask=streaming:2:0&causal"), "110010 110001");
+  EXPECT_EQ(picture("sq=3 sk=2 mask=streaming:1:0"), "11 11 11");
+  EXPECT_EQ(picture("sq=4 sk=6 mask=streaming:0:1&causal"), picture("sq=4 sk=6 mask=window:1:0"));
+  EXPECT_EQ(picture("sq=2 sk=3 mask=streaming:2147483647:0"), "111 111");
+  EXPECT_EQ(picture("sq=2 sk=3 mask=streaming:0:2147483647"), "111 111");
+}
+
 TEST(mask, documents_do_not_see_each_other) {
   EXPECT_EQ(picture("sq=5 sk=5 mask=documents:0,2,5"), "11000 11000 00111 00111 00111");
   EXPECT_EQ(picture("sq=5 sk=5 mask=documents:0,2,2,4&causal"), "10000 11000 00100 00110 00000");

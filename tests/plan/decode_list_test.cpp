@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -61,6 +62,29 @@ TEST(DecodeList, every_row_meets_every_key_once) {
     EXPECT_EQ(rows.size(), expected_rows);
     EXPECT_EQ(met.size(), expected);
   }
+}
+
+TEST(DecodeList, chunks_that_no_row_sees_are_left_out) {
+  const auto keys_of = [](const std::string& mask) {
+    const AttentionFwd problem = *AttentionFwd::parse("attention_fwd hq=2 hk=1 sq=2 sk=16384 d=32 mask=" + mask);
+    const DecodeList list = DecodeList::make(problem, {kRule, 24, 64, 8, false});
+    EXPECT_EQ(list.merges.size(), list.items.size() > 1 ? 1U : 0U);
+    std::vector<Range> keys;
+    for (const DecodeItem& item : list.items) {
+      EXPECT_EQ(item.part, static_cast<int64_t>(keys.size()));
+      keys.push_back(item.keys);
+    }
+    if (!list.merges.empty()) {
+      EXPECT_EQ(list.merges[0].parts, static_cast<int64_t>(keys.size()));
+      EXPECT_EQ(list.states, 4 * list.merges[0].parts);
+    }
+    return keys;
+  };
+  EXPECT_EQ(keys_of("causal&streaming:4:600"), (std::vector<Range>{{0, 512}, {15360, 15872}, {15872, 16384}}));
+  EXPECT_EQ(keys_of("causal&streaming:0:600"), (std::vector<Range>{{15782, 15872}, {15872, 16384}}));
+  EXPECT_EQ(keys_of("block_sparse:2x512:3,7"), (std::vector<Range>{{1536, 2048}, {3584, 4096}}));
+  EXPECT_EQ(keys_of("block_sparse:2x512:"), (std::vector<Range>{{}}));
+  EXPECT_EQ(keys_of("window:5:0&padding:100"), (std::vector<Range>{{}}));
 }
 
 }  // namespace

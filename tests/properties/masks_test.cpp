@@ -84,7 +84,8 @@ std::vector<std::pair<const char*, Mask>> full_masks(int64_t sq, int64_t sk) {
           {"block_sparse", tiles},
           {"padding", Padding{{}, std::vector<int64_t>{sk}}},
           {"tree", tree},
-          {"dense", pairs}};
+          {"dense", pairs},
+          {"streaming", Streaming{3, sk}}};
 }
 
 TEST_P(MaskProperty, full_mask_is_no_mask) {

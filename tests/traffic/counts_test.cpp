@@ -136,6 +136,7 @@ TEST(TrafficCounts, equal_instrumented_runs) {
            "attention_fwd hq=2 sq=97 sk=97 d=4 mask=causal&window:30:0",
            "attention_fwd hq=3 hk=1 sq=5,0,40 sk=60,7,0 d=6 mask=causal_top_left lse=1",
            "attention_fwd hq=2 sq=64 sk=640 d=4 mask=block_sparse:16x16:random:0.2:3",
+           "attention_fwd hq=4 hk=2 sq=40 sk=600 d=4 mask=causal&streaming:4:100",
            "attention_fwd hq=4 hk=2 sq=64 sk=96 d=4 mask=block_sparse:8x32:random:0.3:5:perhead lse=1",
            "attention_fwd b=2 hq=1 sq=40 sk=600 d=8 dtype=f16,bf16,f16,bf16",
        }) {

@@ -36,7 +36,8 @@ int main() {
              static_cast<Status (AttentionFwdPlan::*)(const AttentionFwdArgs&) const>(&AttentionFwdPlan::run));
   sum += mix(&Mask::per_head, &Mask::classify, &Mask::keep, &Mask::row_bits, &Mask::key_span, &Mask::check);
   sum += mix(&BlockSparse::classify, &BlockSparse::keep, &BlockSparse::restrict_row, &Tree::classify, &Tree::keep,
-             &Tree::restrict_row, &Dense::classify, &Dense::keep, &Dense::restrict_row);
+             &Tree::restrict_row, &Dense::classify, &Dense::keep, &Dense::restrict_row, &Streaming::classify,
+             &Streaming::keep, &Streaming::restrict_row, &Streaming::key_span);
   sum += mix(&Device::cuda, &Device::name, &Device::allocate, &Device::free, &Device::copy_to_device,
              &Device::copy_to_host, &Device::synchronize);
   sum += mix(&AttentionBwd::of, &AttentionBwd::check, &AttentionBwd::cost, &AttentionBwd::text, &AttentionBwd::parse);
