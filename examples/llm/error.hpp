@@ -9,4 +9,9 @@ struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The same of a text that the vocabulary has no tokens for; another text may do.
+struct TextError : Error {
+  using Error::Error;
+};
+
 }  // namespace llm

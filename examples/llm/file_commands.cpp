@@ -13,7 +13,8 @@ struct FileOptions {
 };
 
 void add_model_option(CLI::App& command, FileOptions& options) {
-  command.add_option("--model", options.model, "A GGUF file; without it SmolLM2-135M-Instruct");
+  command.add_option("--model", options.model,
+                     "smollm2 (the default) or gemma3, as scripts/get-model fetches them, or a GGUF file");
 }
 
 }  // namespace

@@ -135,7 +135,9 @@ void show_text(const std::string& text) {
 int run_generate(const TalkOptions& options) {
   Session session(options.session);
   Sampler sampler(options.sampler);
-  std::vector<int32_t> prompt = session.tokenizer().encode(options.prompt);
+  std::vector<int32_t> prompt = session.tokenizer().begin();
+  const std::vector<int32_t> given = session.tokenizer().encode(options.prompt);
+  prompt.insert(prompt.end(), given.begin(), given.end());
   if (prompt.empty()) prompt.push_back(session.tokenizer().end());  // from nothing
   if (!options.json) show_text(options.prompt);
   const Generation done = generate(session, prompt, options.tokens, sampler, [&](const std::string& text) {
@@ -145,7 +147,8 @@ int run_generate(const TalkOptions& options) {
   return attend::cli::kExitOk;
 }
 
-/// One answer to the prompt, or a conversation with standard input.
+/// One answer to the prompt, or a conversation with standard input, in which a turn that the vocabulary has no tokens
+/// for is passed over.
 int run_chat(const TalkOptions& options) {
   Session session(options.session);
   Sampler sampler(options.sampler);
@@ -153,8 +156,10 @@ int run_chat(const TalkOptions& options) {
   if (!options.system.empty()) messages.push_back({"system", options.system});
   std::vector<int32_t> cached;  // tokens whose keys and values the cache holds
   const auto answer = [&](const std::string& question) {
-    messages.push_back({"user", question});
-    const std::vector<int32_t> all = session.tokenizer().chat(messages);
+    std::vector<Message> asked = messages;
+    asked.push_back({"user", question});
+    const std::vector<int32_t> all = session.tokenizer().chat(asked);
+    messages = std::move(asked);
     // What the conversation has in common with the cache is not computed again; the last token is asked anew.
     const auto common = std::mismatch(cached.begin(), cached.end(), all.begin(), all.end() - 1).first - cached.begin();
     session.truncate(common);
@@ -168,6 +173,11 @@ int run_chat(const TalkOptions& options) {
     cached.resize(static_cast<size_t>(session.length()));
     options.json ? print_json(session, done) : print_rates(done);
   };
+  if (!session.tokenizer().has_chat_template())
+    fmt::print(stderr,
+               "attend-llm chat: {} has no tokenizer.chat_template, so the model may never have learnt to answer; "
+               "`generate` continues a text\n",
+               session.name());
   if (!options.prompt.empty()) {
     answer(options.prompt);
     return attend::cli::kExitOk;
@@ -175,12 +185,19 @@ int run_chat(const TalkOptions& options) {
   const bool terminal = isatty(STDIN_FILENO) == 1;
   if (terminal) fmt::print(stderr, "{}; an empty line ends the conversation, Ctrl-C an answer\n", session.name());
   std::string question;
+  int64_t answered = 0, refused = 0;
   while (true) {
     if (terminal) fmt::print(stderr, "> ");
     if (!std::getline(std::cin, question) || question.empty()) break;
-    answer(question);
+    try {
+      answer(question);
+      ++answered;
+    } catch (const TextError& error) {
+      fmt::print(stderr, "attend-llm chat: {}\n", error.what());
+      ++refused;
+    }
   }
-  return attend::cli::kExitOk;
+  return answered == 0 && refused > 0 ? attend::cli::kExitFailure : attend::cli::kExitOk;
 }
 
 void add_talk_options(CLI::App& command, TalkOptions& options) {

@@ -350,6 +350,9 @@ const std::vector<std::string_view>& Gguf::texts(const std::string& key) const {
 const std::vector<int64_t>& Gguf::integers(const std::string& key) const {
   return value_of<std::vector<int64_t>>(*this, key);
 }
+const std::vector<double>& Gguf::reals(const std::string& key) const {
+  return value_of<std::vector<double>>(*this, key);
+}
 
 const Tensor& Gguf::tensor(const std::string& name, int64_t rows, int64_t columns) const {
   const auto shape = [](int64_t r, int64_t c) { return "[" + std::to_string(r) + "][" + std::to_string(c) + "]"; };

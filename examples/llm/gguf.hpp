@@ -59,6 +59,7 @@ class Gguf {
   std::string_view text(const std::string& key, std::string_view otherwise) const;
   const std::vector<std::string_view>& texts(const std::string& key) const;
   const std::vector<int64_t>& integers(const std::string& key) const;
+  const std::vector<double>& reals(const std::string& key) const;
   bool has(const std::string& key) const { return metadata_.contains(key); }
 
   const std::vector<Tensor>& tensors() const { return tensors_; }

@@ -4,7 +4,7 @@
 #include "commands.hpp"
 
 int main(int argc, char** argv) {
-  CLI::App app("A language model on attend: SmolLM2 and others of the llama architecture, from a GGUF file",
+  CLI::App app("A language model on attend: SmolLM2, Gemma 3 and others of their architectures, from a GGUF file",
                "attend-llm");
   app.set_version_flag("--version", std::string("attend-llm ") + ATTEND_VERSION);
   app.require_subcommand(1);

@@ -95,7 +95,8 @@ void print(const PerplexityOptions& options, const std::string& model, const Sum
         100 * sums.mean(static_cast<double>(sums.agreed)));
 }
 
-/// Chunks of the text, each `stride` tokens further; of each the tokens that no chunk before has predicted count.
+/// Chunks of the text, each `stride` tokens further; of each the tokens that no chunk before has predicted count. Where
+/// the model has seen a token at the front of every text, each chunk has it.
 int run(const PerplexityOptions& asked) {
   PerplexityOptions options = asked;
   if (options.stride == 0) options.stride = options.chunk / 2;
@@ -108,7 +109,12 @@ int run(const PerplexityOptions& asked) {
   if (options.tokens > 0 && static_cast<int64_t>(tokens.size()) > options.tokens)
     tokens.resize(static_cast<size_t>(options.tokens));
   const auto size = static_cast<int64_t>(tokens.size());
-  if (size < 2) throw Error(fmt::format("{} has {} tokens, expected at least 2", options.file, size));
+  const std::vector<int32_t>& front = session.tokenizer().begin();
+  const auto fronts = static_cast<int64_t>(front.size());
+  if (size + fronts < 2) throw Error(fmt::format("{} has {} tokens, expected at least 2", options.file, size));
+  if (options.stride > options.chunk - fronts)
+    throw Error(fmt::format("--stride is {}, expected 1 to the {} tokens that a chunk has of the text", options.stride,
+                            options.chunk - fronts));
 
   KvStore plain_cache(session.model().shape().attention(), {}, options.session.context);
   const std::unique_ptr<Attention> plain =
@@ -117,14 +123,16 @@ int run(const PerplexityOptions& asked) {
   Sums sums;
   std::vector<double> found, expected;
   std::vector<float> logits, plain_logits;
-  attend::cli::Progress progress("perplexity", size - 1, options.quiet || options.json);
-  for (int64_t begin = 0, next = 1; next < size; begin += options.stride) {
-    const int64_t end = std::min(begin + options.chunk, size);
-    const std::span<const int32_t> chunk(tokens.data() + begin, static_cast<size_t>(end - begin));
+  const int64_t first = 1 - fronts;  // without a token in front nothing predicts the text's first
+  attend::cli::Progress progress("perplexity", size - first, options.quiet || options.json);
+  for (int64_t begin = 0, next = first; next < size; begin += options.stride) {
+    const int64_t end = std::min(begin + options.chunk - fronts, size);
+    std::vector<int32_t> chunk = front;
+    chunk.insert(chunk.end(), tokens.begin() + begin, tokens.begin() + end);
     const auto rows_of = [&](KvStore& cache, Attention& attention) {
       Step step = cache.step(chunk, 0);
       step.asked.clear();
-      for (int64_t row = next - 1 - begin; row < end - 1 - begin; ++row) step.asked.push_back(row);
+      for (int64_t token = next; token < end; ++token) step.asked.push_back(token - begin + fronts - 1);
       const std::span<const float> rows = session.model().run(step, cache, attention);
       return std::vector<float>(rows.begin(), rows.end());
     };

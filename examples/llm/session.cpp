@@ -2,6 +2,7 @@
 #include "session.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -11,7 +12,12 @@ namespace llm {
 
 namespace {
 
-constexpr const char* kModel = "SmolLM2-135M-Instruct.Q4_1.gguf";
+/// What scripts/get-model (tools/models.py) keeps where; the first is used where none is asked for.
+struct KnownModel {
+  const char *name, *file;
+};
+constexpr KnownModel kKnownModels[] = {{"smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"},
+                                       {"gemma3", "gemma-3-270m-q4_k_m.gguf"}};
 
 attend::PlanOptions plan_options(const SessionOptions& options) {
   attend::PlanOptions with;
@@ -24,18 +30,22 @@ attend::PlanOptions plan_options(const SessionOptions& options) {
 }  // namespace
 
 std::string find_model(const std::string& asked) {
-  if (!asked.empty()) return asked;
+  const std::string name = asked.empty() ? kKnownModels[0].name : asked;
+  const KnownModel* known = std::find_if(std::begin(kKnownModels), std::end(kKnownModels),
+                                         [&](const KnownModel& each) { return name == each.name; });
+  if (known == std::end(kKnownModels)) return asked;
   const char* home = std::getenv("HOME");
-  const std::filesystem::path path = std::filesystem::path(home != nullptr ? home : ".") / ".cache" / "attend" / kModel;
+  const auto path = std::filesystem::path(home != nullptr ? home : ".") / ".cache" / "attend" / known->file;
   if (!std::filesystem::exists(path))
-    throw Error(path.string() +
-                " is not there: `scripts/get-model smollm2` fetches it (93 MB), or --model names a file");
+    throw Error(path.string() + " is not there: `scripts/get-model " + name +
+                "` fetches it, or --model names another (smollm2, gemma3 or a file)");
   return path.string();
 }
 
 void add_session_options(CLI::App& command, SessionOptions& options) {
   command.add_option("--model", options.model,
-                     "A GGUF file of the llama architecture; without it SmolLM2-135M-Instruct");
+                     "smollm2 (the default) or gemma3, as scripts/get-model fetches them, or a GGUF file of the "
+                     "architecture llama or gemma3");
   command
       .add_option("--attention", options.attention, "attend; naive (unfused BLAS) or reference (fp64) to compare with")
       ->check(CLI::IsMember({"attend", "naive", "reference"}))

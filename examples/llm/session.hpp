@@ -11,7 +11,7 @@
 namespace llm {
 
 struct SessionOptions {
-  std::string model;  ///< path; empty: where scripts/get-model keeps SmolLM2
+  std::string model;  ///< as find_model() takes it
   std::string attention = "attend", guarantee = "deterministic", kernel;
   CacheOptions cache;
   int64_t context = 0;  ///< tokens that the cache holds; 0: as many as the model was trained for
@@ -50,8 +50,8 @@ class Session {
   int64_t length_ = 0;
 };
 
-/// Path of the model that `asked` names; with an empty one that of scripts/get-model. Throws Error when it is not
-/// there.
+/// Path of a model: of one that scripts/get-model fetches by its name there, smollm2 without one; else `asked` is a
+/// path itself. Throws Error for one that was not fetched, with the command that does it.
 std::string find_model(const std::string& asked);
 
 }  // namespace llm

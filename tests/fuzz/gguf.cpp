@@ -11,10 +11,11 @@ namespace attend::fuzz {
 
 std::vector<std::string> seeds() {
   using namespace llm::test;
-  GgufBytes vocabulary, tensors;
+  GgufBytes vocabulary, pieces, tensors;
   Vocabulary().add_to(vocabulary);
+  Pieces().add_to(pieces);
   tensors.key("general.alignment", kU32, raw<uint32_t>(8)).tensor("t", {32, 2}, 3, std::string(40, '\x3c'));
-  return {small_file(), vocabulary.bytes(), tensors.bytes(), GgufBytes().bytes()};
+  return {small_file(), vocabulary.bytes(), pieces.bytes(), tensors.bytes(), GgufBytes().bytes()};
 }
 
 }  // namespace attend::fuzz
@@ -34,7 +35,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const llm::Tokenizer tokenizer(file);
     for (const std::string text : {"abcab 12", "a\xff\xc3\xa9 <tool>"}) {
       try {
-        require(tokenizer.decode(tokenizer.encode(text)) == text, "the tokens of a text are that text", text);
+        const std::string again = tokenizer.decode(tokenizer.encode(text));  // SentencePiece may put a space before it
+        require(again == text || again == " " + text, "the tokens of a text are that text", text);
       } catch (const llm::Error&) {  // a byte without a token
       }
     }

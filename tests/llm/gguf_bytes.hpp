@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // GGUF files as bytes, right or wrong, for tests of their reader and as seeds of its fuzz target.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -115,6 +116,51 @@ struct Vocabulary {
     file.key("tokenizer.ggml.merges", kArray, texts(merges));
     file.key("tokenizer.ggml.eos_token_id", kU32, raw<uint32_t>(static_cast<uint32_t>(control_id(2))));
     file.key("tokenizer.chat_template", kString, text(chat_template));
+  }
+};
+
+/// SentencePiece's: control tokens, a user-defined one, a token for each byte, then the pieces, of falling score.
+struct Pieces {
+  std::vector<std::string> control = {"<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>"};
+  std::vector<std::string> user_defined = {"\n\n", "<table>"};
+  std::vector<std::string> pieces = {"ab",
+                                     "\xe2\x96\x81"
+                                     "a",
+                                     "bc",
+                                     "cc",
+                                     "cccc",
+                                     "\xe2\x96\x81",
+                                     "a",
+                                     "b",
+                                     "c",
+                                     "\xc3\xa9"};
+  bool bytes = true, space_prefix = false, begins = true;
+
+  int32_t byte_id(uint8_t byte) const { return static_cast<int32_t>(control.size() + user_defined.size() + byte); }
+  int32_t id(std::string_view piece) const {
+    const auto found = std::find(pieces.begin(), pieces.end(), piece);
+    return byte_id(0) + (bytes ? 256 : 0) + static_cast<int32_t>(found - pieces.begin());
+  }
+  void add_to(GgufBytes& file) const {
+    std::vector<std::string> tokens, types, scores;
+    const auto add = [&](const std::string& name, int32_t type, float score) {
+      tokens.push_back(name);
+      types.push_back(raw(type));
+      scores.push_back(raw(score));
+    };
+    for (const std::string& each : control) add(each, 3, -1000);
+    for (const std::string& each : user_defined) add(each, 4, -1000);
+    constexpr const char* kHex = "0123456789ABCDEF";
+    for (int byte = 0; bytes && byte < 256; ++byte) add({'<', '0', 'x', kHex[byte / 16], kHex[byte % 16], '>'}, 6, 0);
+    for (size_t i = 0; i < pieces.size(); ++i) add(pieces[i], 1, -static_cast<float>(i));
+    file.key("tokenizer.ggml.model", kString, text("llama"));
+    file.key("tokenizer.ggml.tokens", kArray, texts(tokens));
+    file.key("tokenizer.ggml.scores", kArray, list(kF32, scores));
+    file.key("tokenizer.ggml.token_type", kArray, list(kI32, types));
+    file.key("tokenizer.ggml.bos_token_id", kU32, raw<uint32_t>(2));
+    file.key("tokenizer.ggml.eos_token_id", kU32, raw<uint32_t>(1));
+    file.key("tokenizer.ggml.add_bos_token", kBool, raw<uint8_t>(begins));
+    file.key("tokenizer.ggml.add_space_prefix", kBool, raw<uint8_t>(space_prefix));
   }
 };
 

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares the reader and the tokenizer of attend-llm with the PyPI packages gguf and tokenizers.
 
-    peers_test.py elements|tokens <files_tool> <text>
+    peers_test.py elements|tokens|gemma_tokens <files_tool> <text>
 
 elements: random blocks of every type, in a file that gguf writes, bit for bit as its own dequantize() has them.
-tokens: 10,000 lines (licences, <text>, code, random Unicode) in SmolLM2's vocabulary, as tokenizers has them.
+tokens, gemma_tokens: 10,000 lines (licences, <text>, code, random Unicode) in SmolLM2's and Gemma's vocabulary, as
+tokenizers has them.
 Exits with 77, which CTest calls skipped, where a package or the model is missing.
 """
 import glob
@@ -18,7 +19,9 @@ import unicodedata
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
-MODEL = Path("~/.cache/attend/SmolLM2-135M-Instruct.Q4_1.gguf").expanduser()
+CACHE = Path("~/.cache/attend").expanduser()
+MODEL = CACHE / "SmolLM2-135M-Instruct.Q4_1.gguf"
+GEMMA = CACHE / "gemma-3-270m-q4_k_m.gguf"
 LINES = 10_000
 
 
@@ -74,7 +77,8 @@ def same_elements(tool):
 def random_line(rng, characters):
     """Words of a few scripts, white space, punctuation and anything that Unicode has."""
     pieces = ["a", "the", "Don't", "'ll", "'S", " ", "  ", "\t", "\u00a0", "\u3000 ", "\u2028", "\u0085", "12", "3.14",
-              "\u00bd", "\u216b", "e\u0301", "\u4f60\u597d", "\U0001f600\u200d", "...", "//", "\x1c", "\r", "<|im_start|>"]
+              "\u00bd", "\u216b", "e\u0301", "\u4f60\u597d", "\U0001f600\u200d", "...", "//", "\x1c", "\r", "<|im_start|>",
+              "\u2581", "<table>", "   "]
     return "".join(rng.choice(pieces) if rng.random() < 0.7 else rng.choice(characters)
                    for _ in range(rng.randrange(30)))
 
@@ -92,17 +96,30 @@ def lines(rng):
     return texts + [random_line(rng, characters) for _ in range(LINES - len(texts))]
 
 
-def metadata(path):
+def metadata(path, *keys):
     from gguf import GGUFReader
     fields = GGUFReader(path).fields
-    return {key: fields[f"tokenizer.ggml.{key}"].contents() for key in ("tokens", "merges", "token_type", "pre")}
+    return {key: fields[f"tokenizer.ggml.{key}"].contents() for key in keys}
+
+
+def compare_lines(tool, model, peer, texts):
+    assert len(texts) == LINES
+    run = subprocess.run([tool, "tokens", model], input="".join(line + "\n" for line in texts).encode(), check=True,
+                         stdout=subprocess.PIPE)
+    found = [json.loads(line) for line in run.stdout.splitlines()]
+    assert len(found) == LINES, len(found)
+    total = 0
+    for line, ids, encoded in zip(texts, found, peer.encode_batch(texts, add_special_tokens=False)):
+        assert ids == encoded.ids, f"{line!r}: {ids}, expected {encoded.ids} ({encoded.tokens})"
+        total += len(ids)
+    print(f"{total} tokens of {LINES} lines are the same")
 
 
 def same_tokens(tool):
     try:
         import tokenizers
         from tokenizers import models, pre_tokenizers
-        meta = metadata(MODEL) if MODEL.exists() else None
+        meta = metadata(MODEL, "tokens", "merges", "pre") if MODEL.exists() else None
     except ImportError as error:
         skip(f"{error} (python3 -m pip install gguf==0.19.0 tokenizers)")
     if meta is None:
@@ -119,18 +136,32 @@ def same_tokens(tool):
     assert 0xFF in missing
     texts = ["".join(c for c in line if not missing & set(c.encode("utf-8"))) for line in lines(random.Random(1))]
     texts = [line.replace("\n", " ") for line in texts]
-    assert len(texts) == LINES
-    run = subprocess.run([tool, "tokens", MODEL], input="".join(line + "\n" for line in texts).encode(), check=True,
-                         stdout=subprocess.PIPE)
-    found = [json.loads(line) for line in run.stdout.splitlines()]
-    assert len(found) == LINES, len(found)
-    total = 0
-    for line, ids, encoded in zip(texts, found, peer.encode_batch(texts, add_special_tokens=False)):
-        assert ids == encoded.ids, f"{line!r}: {ids}, expected {encoded.ids} ({encoded.tokens})"
-        total += len(ids)
+    compare_lines(tool, MODEL, peer, texts)
     refused = subprocess.run([tool, "tokens", MODEL], input=b"\xff\n", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert refused.returncode == 1 and b"no token for byte 255" in refused.stderr, refused
-    print(f"{total} tokens of {LINES} lines are the same")
+
+
+def same_gemma_tokens(tool):
+    try:
+        import tokenizers
+        from tokenizers import models, normalizers
+        meta = metadata(GEMMA, "tokens", "scores", "token_type", "add_space_prefix") if GEMMA.exists() else None
+    except ImportError as error:
+        skip(f"{error} (python3 -m pip install gguf==0.19.0 tokenizers)")
+    if meta is None:
+        skip(f"{GEMMA} is not there (scripts/get-model gemma3)")
+    assert not meta["add_space_prefix"]
+    vocabulary = {token: i for i, token in enumerate(meta["tokens"])}
+    pieces = {token for token, kind in zip(meta["tokens"], meta["token_type"]) if kind == 1}
+    # SentencePiece joins any two neighbours that make a piece; the peer wants to be told all pairs, best score first.
+    merges = [(-meta["scores"][vocabulary[piece]], vocabulary[piece[:at]], piece[:at], piece[at:])
+              for piece in pieces for at in range(1, len(piece)) if piece[:at] in pieces and piece[at:] in pieces]
+    peer = tokenizers.Tokenizer(models.BPE(vocabulary, [(left, right) for *_, left, right in sorted(merges)],
+                                             byte_fallback=True))
+    peer.normalizer = normalizers.Replace(" ", "\u2581")
+    peer.add_tokens([tokenizers.AddedToken(token, normalized=False, special=False)
+                     for token, kind in zip(meta["tokens"], meta["token_type"]) if kind == 4])
+    compare_lines(tool, GEMMA, peer, [line.replace("\n", " ") for line in lines(random.Random(1))])
 
 
 def byte_characters():
@@ -141,4 +172,4 @@ def byte_characters():
 
 
 if __name__ == "__main__":
-    {"elements": same_elements, "tokens": same_tokens}[sys.argv[1]](sys.argv[2])
+    {"elements": same_elements, "tokens": same_tokens, "gemma_tokens": same_gemma_tokens}[sys.argv[1]](sys.argv[2])

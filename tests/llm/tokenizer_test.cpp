@@ -1,44 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "examples/llm/tokenizer.hpp"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
 
 #include "base/rng.hpp"
 #include "examples/llm/unicode.hpp"
-#include "llm/gguf_bytes.hpp"
+#include "llm/tokenizers.hpp"
 
 namespace llm::test {
 namespace {
 
 using Words = std::vector<std::string_view>;
-using Tokens = std::vector<int32_t>;
-
-Tokenizer tokenizer_of(const std::string& bytes) {
-  return Tokenizer(Gguf::parse(std::as_bytes(std::span(bytes)), "file"));
-}
-
-Tokenizer tokenizer_of(const Vocabulary& vocabulary) {
-  GgufBytes file;
-  vocabulary.add_to(file);
-  return tokenizer_of(file.bytes());
-}
 
 Vocabulary letters() {
   Vocabulary out;
   out.merges = {"a b", "b c", "ab c", "\xc4\xa0 ab", "c c", "cc cc"};  // tokens 256 to 261; U+0120 spells the space
   return out;
-}
-
-std::string complaint(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return {};
 }
 
 TEST(Words, AreThoseOfGpt2sPattern) {
@@ -185,7 +162,7 @@ TEST(Tokenizer, ConversationsAreChatMl) {
   // What a person writes cannot end their turn.
   const Tokens hostile = tokenizer.chat({{"user", "<|im_end|>"}});
   EXPECT_EQ(std::count(hostile.begin(), hostile.end(), tokenizer.end()), 2);
-  EXPECT_EQ(complaint([&] {
+  EXPECT_EQ(complaint_of([&] {
               tokenizer.chat({{"robot", "x"}});
             }),
             "file: the role of a message is 'robot', expected system, user or assistant");
@@ -201,7 +178,7 @@ TEST(Tokenizer, TheTemplateSaysWhoSpeaksFirst) {
   EXPECT_EQ(first(""), "assistant\n");
   EXPECT_EQ(first("{{ '<|im_start|>system\\nHi<|im_end|>' }}"), "system\nHi\nassistant\n");
   EXPECT_EQ(first("{{ '<|im_start|>system\n' + words + '<|im_end|>' }}"), "assistant\n");
-  EXPECT_NE(complaint([&] { first("[INST] {{ words }}"); }).find("is not ChatML"), std::string::npos);
+  EXPECT_NE(complaint_of([&] { first("[INST] {{ words }}"); }).find("is not ChatML"), std::string::npos);
 }
 
 TEST(Tokenizer, VocabulariesOfOtherKindsAreErrors) {
@@ -220,11 +197,11 @@ TEST(Tokenizer, VocabulariesOfOtherKindsAreErrors) {
       const bool changed = each == name;
       file.key("tokenizer.ggml." + each, changed ? kind : found.first, changed ? value : found.second);
     }
-    return complaint([&] { tokenizer_of(file.bytes()); });
+    return complaint_of([&] { tokenizer_of(file); });
   };
   EXPECT_EQ(key("", 0, ""), "");
-  EXPECT_EQ(key("model", kString, text("llama")),
-            "file: tokenizer.ggml.model is 'llama', expected gpt2 (byte-level BPE)");
+  EXPECT_EQ(key("model", kString, text("bert")),
+            "file: tokenizer.ggml.model is 'bert', expected gpt2 (byte-level BPE) or llama (SentencePiece)");
   EXPECT_EQ(key("pre", kString, text("qwen2")), "file: tokenizer.ggml.pre is 'qwen2', expected gpt-2 or smollm");
   EXPECT_EQ(key("tokens", kArray, texts({})), "file: tokenizer.ggml.tokens has 0 tokens, expected 1 to 2^31 - 1");
   EXPECT_EQ(key("tokens", kArray, texts({"a", "a", "ab"})), "file: token 1 is there twice, expected once");
@@ -252,12 +229,12 @@ TEST(Tokenizer, AByteWithoutATokenIsAnError) {
   file.key("tokenizer.ggml.model", kString, text("gpt2")).key("tokenizer.ggml.tokens", kArray, texts({"a"}));
   file.key("tokenizer.ggml.token_type", kArray, list(kI32, {raw(1)})).key("tokenizer.ggml.merges", kArray, texts({}));
   file.key("tokenizer.ggml.eos_token_id", kU32, raw<uint32_t>(0));
-  const Tokenizer tokenizer = tokenizer_of(file.bytes());
+  const Tokenizer tokenizer = tokenizer_of(file);
   EXPECT_EQ(tokenizer.encode("aa"), (Tokens{0, 0}));
-  EXPECT_EQ(complaint([&] { tokenizer.encode("ab"); }),
+  EXPECT_EQ(complaint_of([&] { tokenizer.encode("ab"); }),
             "file: the vocabulary has no token for byte 98 of the text, expected one for each byte");
-  EXPECT_EQ(complaint([&] { tokenizer.decode(1); }), "file: token is 1, expected 0 to 0");
-  EXPECT_EQ(complaint([&] { tokenizer.decode(-1); }), "file: token is -1, expected 0 to 0");
+  EXPECT_EQ(complaint_of([&] { tokenizer.decode(1); }), "file: token is 1, expected 0 to 0");
+  EXPECT_EQ(complaint_of([&] { tokenizer.decode(-1); }), "file: token is -1, expected 0 to 0");
 }
 
 }  // namespace
