@@ -21,7 +21,8 @@ constexpr Architecture kArchitectures[] = {
      .post_norms = false,
      .scaled_embedding = false,
      .global_every = 1,
-     .local_rope_base = 0},
+     .local_rope_base = 0,
+     .refused_layers = 0},
     // arXiv:2503.19786, section 2
     {.name = "gemma3",
      .gate = Gate::gelu,
@@ -30,7 +31,8 @@ constexpr Architecture kArchitectures[] = {
      .post_norms = true,
      .scaled_embedding = true,
      .global_every = 6,
-     .local_rope_base = 10000},
+     .local_rope_base = 10000,
+     .refused_layers = 62},
 };
 
 void require(bool holds, const Gguf& file, const std::string& what) {
@@ -79,6 +81,9 @@ ModelShape ModelShape::of(const Gguf& file) {
   for (const auto& each : counts)
     require(each.value >= 1 && each.value <= int64_t{1} << 24, file,
             prefix + each.name + " is " + std::to_string(each.value) + ", expected 1 to 2^24");
+  require(shape.layers != shape.architecture->refused_layers, file,
+          prefix + "block_count is " + std::to_string(shape.layers) +
+              ", expected another number: models of that size scale scores by a number that is not in the file");
   const bool has_columns = file.has(prefix + "attention.key_length");
   require((has_columns || shape.width % shape.query_heads == 0) && shape.query_heads % shape.key_heads == 0, file,
           "embedding_length, head_count and head_count_kv are " + std::to_string(shape.width) + ", " +

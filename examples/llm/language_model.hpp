@@ -25,6 +25,7 @@ struct Architecture {
   bool scaled_embedding;   ///< by the root of the width
   int64_t global_every;    ///< one layer in so many sees all keys, the last of them; the others see a window
   double local_rope_base;  ///< of layers with a window
+  int64_t refused_layers;  ///< a model of so many scales scores as its file does not tell; 0: none does
 };
 
 /// What layers of one kind have in common.

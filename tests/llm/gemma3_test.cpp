@@ -284,6 +284,7 @@ TEST(Gemma3, numbers_that_do_not_fit_are_errors) {
   EXPECT_EQ(complaint("attention.value_length", 8),
             "made here: key_length and value_length are 16 and 8, expected the same number, 1 to 2^16");
   EXPECT_EQ(complaint("rope.scaling.type", 0), "made here: gemma3.rope.scaling.type is yarn, expected none or linear");
+  EXPECT_NE(complaint("block_count", 62).find("block_count is 62, expected another number"), std::string::npos);
   EXPECT_NE(complaint("attention.head_count", 3).find("blk.0.attn_q.weight"), std::string::npos);
 }
 
