@@ -118,8 +118,11 @@ class Table(unittest.TestCase):
     def test_rows_are_whole(self):
         for name, model in models.MODELS.items():
             self.assertTrue(model.about and model.licence and model.download_size > 0, name)
+            # What a program is given is a file or a folder of them; terms of use may lie beside it.
+            paths = [file.path for file in model.files]
+            self.assertTrue(model.path in paths or any(path.startswith(model.path + "/") for path in paths), name)
+            self.assertEqual(len(paths), len(set(paths)), name)
             for file in model.files:
-                self.assertTrue(file.path == model.path or file.path.startswith(model.path + "/"), file.path)
                 for digest in (file.sha256, *(wheel.sha256 for wheel, _ in file.parts)):
                     self.assertRegex(digest, "^[0-9a-f]{64}$")
 
