@@ -67,6 +67,8 @@ class Gguf {
   const Tensor& tensor(const std::string& name, int64_t rows, int64_t columns) const;
   bool has_tensor(const std::string& name) const { return by_name_.contains(name); }
   const std::string& name() const { return name_; }
+  /// While it lives the file stays mapped, and with it the data of tensors. Null after parse().
+  std::shared_ptr<const void> mapping() const { return mapping_; }
 
   using Value = std::variant<int64_t, double, bool, std::string_view, std::vector<int64_t>, std::vector<double>,
                              std::vector<std::string_view>>;

@@ -50,7 +50,10 @@ const Architecture& architecture_of(const Gguf& file) {
 }
 
 std::vector<float> vector(const Gguf& file, const std::string& name, int64_t size) {
-  return Matrix::decoded(file.tensor(name, 1, size)).elements;
+  const Tensor& tensor = file.tensor(name, 1, size);
+  std::vector<float> elements(static_cast<size_t>(size));
+  dequantise(tensor.type, tensor.data, elements.data());
+  return elements;
 }
 
 }  // namespace
@@ -125,17 +128,17 @@ AttentionShape ModelShape::attention() const {
   return shape;
 }
 
-LanguageModel::LanguageModel(const Gguf& file) : shape_(ModelShape::of(file)) {
+LanguageModel::LanguageModel(const Gguf& file) : shape_(ModelShape::of(file)), mapping_(file.mapping()) {
   const ModelShape& s = shape_;
   const Architecture& architecture = *s.architecture;
-  embedding_ = Matrix::decoded(file.tensor("token_embd.weight", s.vocabulary, s.width));
-  if (file.has_tensor("output.weight")) output_ = Matrix::decoded(file.tensor("output.weight", s.vocabulary, s.width));
+  embedding_ = file.tensor("token_embd.weight", s.vocabulary, s.width);
+  output_ = file.has_tensor("output.weight") ? file.tensor("output.weight", s.vocabulary, s.width) : embedding_;
   output_norm_ = vector(file, "output_norm.weight", s.width);
   const int64_t query_width = s.query_heads * s.columns, key_width = s.key_heads * s.columns;
   for (int64_t i = 0; i < s.layers; ++i) {
     const std::string prefix = "blk." + std::to_string(i) + ".";
     const auto matrix = [&](const char* name, int64_t rows, int64_t columns) {
-      return Matrix::decoded(file.tensor(prefix + name + ".weight", rows, columns));
+      return file.tensor(prefix + name + ".weight", rows, columns);
     };
     const auto norm = [&](const char* name, int64_t size) { return vector(file, prefix + name + ".weight", size); };
     Layer layer;
@@ -162,20 +165,22 @@ LanguageModel::LanguageModel(const Gguf& file) : shape_(ModelShape::of(file)) {
 }
 
 int64_t LanguageModel::parameters() const {
-  size_t count = embedding_.elements.size() + output_.elements.size() + output_norm_.size();
+  const auto elements = [](const Tensor& each) { return each.rows * each.columns; };
+  int64_t count = elements(embedding_) + static_cast<int64_t>(output_norm_.size());
+  if (output_.data.data() != embedding_.data.data()) count += elements(output_);
   for (const Layer& layer : layers_) {
     for (const std::vector<float>* each : {&layer.attention_norm, &layer.mlp_norm, &layer.q_norm, &layer.k_norm,
                                            &layer.attention_post_norm, &layer.mlp_post_norm})
-      count += each->size();
-    for (const Matrix* each : {&layer.q, &layer.k, &layer.v, &layer.out, &layer.gate, &layer.up, &layer.down})
-      count += each->elements.size();
+      count += static_cast<int64_t>(each->size());
+    for (const Tensor* each : {&layer.q, &layer.k, &layer.v, &layer.out, &layer.gate, &layer.up, &layer.down})
+      count += elements(*each);
   }
-  return static_cast<int64_t>(count);
+  return count;
 }
 
 void LanguageModel::set_threads(int threads) {
   threads_ = threads;
-  set_matrix_threads(threads);
+  products_.set_threads(threads);
 }
 
 std::span<const float> LanguageModel::run(const Step& step, KvStore& cache, Attention& attention) {
@@ -198,7 +203,8 @@ std::span<const float> LanguageModel::run(const Step& step, KvStore& cache, Atte
   resize(v_, key_width);
   resize(gate_, s.hidden);
   resize(up_, s.hidden);
-  for (int64_t i = 0; i < count; ++i) std::copy_n(embedding_.row(step.tokens[i]), s.width, x_.begin() + i * s.width);
+  for (int64_t i = 0; i < count; ++i)
+    dequantise(embedding_.type, embedding_.row(step.tokens[i]), x_.data() + i * s.width);
   if (architecture.scaled_embedding) {
     const float scale = std::sqrt(static_cast<float>(s.width));
     for (float& x : x_) x *= scale;
@@ -211,9 +217,9 @@ std::span<const float> LanguageModel::run(const Step& step, KvStore& cache, Atte
     const Layer& layer = layers_[static_cast<size_t>(i)];
     const size_t kind = s.kind(i);
     normalise(x_, layer.attention_norm, s.norm_epsilon, normed_, threads_);
-    multiply(normed_.data(), count, layer.q, q_.data());
-    multiply(normed_.data(), count, layer.k, k_.data());
-    multiply(normed_.data(), count, layer.v, v_.data());
+    products_.multiply(normed_.data(), count, layer.q, q_.data());
+    products_.multiply(normed_.data(), count, layer.k, k_.data());
+    products_.multiply(normed_.data(), count, layer.v, v_.data());
     if (architecture.head_norms) {
       normalise(q_, layer.q_norm, s.norm_epsilon, q_, threads_);
       normalise(k_, layer.k_norm, s.norm_epsilon, k_, threads_);
@@ -226,15 +232,15 @@ std::span<const float> LanguageModel::run(const Step& step, KvStore& cache, Atte
     const auto begin = std::chrono::steady_clock::now();
     attention.run(kind, args);
     attention_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    multiply(o_.data(), count, layer.out, normed_.data());
+    products_.multiply(o_.data(), count, layer.out, normed_.data());
     if (architecture.post_norms) normalise(normed_, layer.attention_post_norm, s.norm_epsilon, normed_, threads_);
     add(x_, normed_, threads_);
 
     normalise(x_, layer.mlp_norm, s.norm_epsilon, normed_, threads_);
-    multiply(normed_.data(), count, layer.gate, gate_.data());
-    multiply(normed_.data(), count, layer.up, up_.data());
+    products_.multiply(normed_.data(), count, layer.gate, gate_.data());
+    products_.multiply(normed_.data(), count, layer.up, up_.data());
     open_gate(architecture.gate, gate_, up_, threads_);
-    multiply(gate_.data(), count, layer.down, normed_.data());
+    products_.multiply(gate_.data(), count, layer.down, normed_.data());
     if (architecture.post_norms) normalise(normed_, layer.mlp_post_norm, s.norm_epsilon, normed_, threads_);
     add(x_, normed_, threads_);
   }
@@ -244,7 +250,7 @@ std::span<const float> LanguageModel::run(const Step& step, KvStore& cache, Atte
   x_.resize(static_cast<size_t>(asked * s.width));
   normalise(x_, output_norm_, s.norm_epsilon, normed_, threads_);
   logits_.resize(static_cast<size_t>(asked * s.vocabulary));
-  multiply(normed_.data(), asked, output_.elements.empty() ? embedding_ : output_, logits_.data());
+  products_.multiply(normed_.data(), asked, output_, logits_.data());
   return logits_;
 }
 

@@ -11,7 +11,7 @@
 #include "elementwise.hpp"
 #include "gguf.hpp"
 #include "kv_store.hpp"
-#include "matrix.hpp"
+#include "products.hpp"
 
 namespace llm {
 
@@ -50,7 +50,7 @@ struct ModelShape {
 
 class LanguageModel {
  public:
-  /// Decodes all weights to f32. Throws Error for a tensor that is missing or of another shape.
+  /// Weights stay in the file, which stays mapped. Throws Error for a tensor that is missing or of another shape.
   explicit LanguageModel(const Gguf& file);
 
   const ModelShape& shape() const { return shape_; }
@@ -69,15 +69,17 @@ class LanguageModel {
     std::vector<float> attention_norm, mlp_norm;
     std::vector<float> q_norm, k_norm;                      ///< with head_norms
     std::vector<float> attention_post_norm, mlp_post_norm;  ///< with post_norms
-    Matrix q, k, v, out, gate, up, down;
+    Tensor q, k, v, out, gate, up, down;
   };
 
   ModelShape shape_;
-  Matrix embedding_, output_;  ///< output_ is empty where the two are tied
+  std::shared_ptr<const void> mapping_;  ///< of what the tensors view
+  Tensor embedding_, output_;            ///< the same where the two are tied
   std::vector<float> output_norm_;
   std::vector<Layer> layers_;
   std::vector<attend::Rope> ropes_;  ///< of each kind of layer
   int threads_ = 0;
+  Products products_;
   double attention_seconds_ = 0;
   std::vector<float> x_, normed_, q_, k_, v_, o_, gate_, up_, logits_;
 };
