@@ -4,6 +4,7 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <span>
 #include <thread>
 
 #include "row_products.hpp"
