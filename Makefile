@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-long bench gpu-report chat docs install format lint clean tool setup-%
+.PHONY: help build run test test-long bench quality gpu-report chat docs install format lint clean tool setup-%
 
 help:
 	@echo 'make build      library, tool, examples and tests, in build/ (the tool is build/attend)'
@@ -14,6 +14,7 @@ help:
 	@echo 'make test       every check that a change needs: tests with g++, with clang under sanitizers, fuzzers for seconds (half an hour on two cores)'
 	@echo 'make test-long  the tests that take long, and the fuzzers for minutes'
 	@echo 'make bench      the CPU prefill suite: JSON lines, a table and a plot in build/bench/'
+	@echo 'make quality    what cache formats, windows and schedules cost a language model: docs/quality.md and its pictures (two hours)'
 	@echo 'make gpu-report proves and measures the library on an H100 or H200: tests, benchmark beside cuDNN, tables, plots (8 minutes)'
 	@echo 'make docs       HTML of the public headers, in build/docs/'
 	@echo 'make install    into PREFIX (now $(PREFIX))'
@@ -56,6 +57,12 @@ bench: setup-bench tool
 	@mkdir -p build/bench
 	build/attend bench cpu-prefill $(if $(PEERS),--peers) --json build/bench/cpu-prefill.jsonl
 	/usr/bin/env python3 bench/plot.py build/bench/cpu-prefill.jsonl
+
+quality: setup-bench
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release --target attend_llm
+	@scripts/get-model smollm2 >/dev/null
+	@scripts/quality
 
 docs: setup-docs
 	@mkdir -p build/docs

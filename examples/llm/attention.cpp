@@ -49,16 +49,20 @@ std::vector<float> decoded(const AttentionFwd& p, int64_t keys, attend::KvFormat
   return rows;
 }
 
-/// Softmax of the kept scores of a row, in place; 0 elsewhere.
+/// Softmax of a row's scores of the keys `span` over those that the mask keeps, in place; 0 elsewhere.
 template <class T>
-void softmax(std::span<T> scores, attend::Range kept) {
-  std::fill(scores.begin(), scores.begin() + kept.begin, T(0));
-  std::fill(scores.begin() + kept.end, scores.end(), T(0));
-  const auto row = scores.subspan(static_cast<size_t>(kept.begin), static_cast<size_t>(kept.size()));
-  const T largest = *std::max_element(row.begin(), row.end());
+void softmax(const AttentionFwd& p, const attend::Frame& frame, int64_t row, attend::Range span, std::span<T> scores) {
+  const attend::Range kept = p.mask.key_span(frame, {row, row + 1});
+  const auto at = [&](int64_t key) { return scores.begin() + (key - span.begin); };
+  std::fill(at(span.begin), at(kept.begin), T(0));
+  std::fill(at(kept.end), at(span.end), T(0));
+  if (p.mask.classify(frame, {row, row + 1}, kept) != attend::TileClass::full)  // it has holes
+    for (int64_t key = kept.begin; key < kept.end; ++key)
+      if (!p.mask.keep(frame, row, key)) *at(key) = -std::numeric_limits<T>::infinity();
+  const T largest = *std::max_element(at(kept.begin), at(kept.end));
   T sum = 0;
-  for (T& x : row) sum += x = std::exp(x - largest);
-  for (T& x : row) x /= sum;
+  for (auto x = at(kept.begin); x != at(kept.end); ++x) sum += * x = std::exp(*x - largest);
+  for (auto x = at(kept.begin); x != at(kept.end); ++x) *x /= sum;
 }
 
 /// What one head of one sequence reads and writes; rows of q and o are q_strides.row and o_strides.row apart.
@@ -94,9 +98,6 @@ class Unfused : public Attention {
 
  protected:
   virtual void compute(const AttentionFwd& p, const Head& head) = 0;
-  static attend::Range kept_keys(const AttentionFwd& p, const Head& head, int64_t row) {
-    return p.mask.key_span(head.frame, {row, row + 1});
-  }
 
  private:
   std::span<const AttentionFwd> problems_;
@@ -110,31 +111,42 @@ class Naive final : public Unfused {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, keys, d, static_cast<float>(p.effective_scale()), head.q,
                 static_cast<int>(p.q_strides.row), head.k, d, 0, scores_.data(), keys);
     for (int64_t row = 0; row < head.frame.sq; ++row)
-      softmax(std::span(scores_).subspan(static_cast<size_t>(row * sk), static_cast<size_t>(sk)),
-              kept_keys(p, head, row));
+      softmax(p, head.frame, row, {0, sk}, std::span(scores_).subspan(static_cast<size_t>(row * sk)));
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, d, keys, 1, scores_.data(), keys, head.v, d, 0, head.o,
                 static_cast<int>(p.o_strides.row));
   }
   std::vector<float> scores_;
 };
 
+/// Some queries at a time against the keys that any of them sees.
 class Reference final : public Unfused {
   void compute(const AttentionFwd& p, const Head& head) override {
+    constexpr int64_t kBlock = 256;
+    const auto d = static_cast<int>(p.d);
+    k_.assign(head.k, head.k + head.frame.sk * p.d);
+    v_.assign(head.v, head.v + head.frame.sk * p.d);
+    for (int64_t first = 0; first < head.frame.sq; first += kBlock) {
+      const int64_t count = std::min(kBlock, head.frame.sq - first);
+      const attend::Range span = p.mask.key_span(head.frame, {first, first + count});
+      const auto rows = static_cast<int>(count), keys = static_cast<int>(span.size());
+      q_.resize(static_cast<size_t>(count * p.d));
+      o_.resize(q_.size());
+      scores_.resize(static_cast<size_t>(count * span.size()));
+      for (int64_t row = 0; row < count; ++row)
+        std::copy_n(head.q + (first + row) * p.q_strides.row, p.d, q_.begin() + row * p.d);
+      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, keys, d, p.effective_scale(), q_.data(), d,
+                  k_.data() + span.begin * p.d, d, 0, scores_.data(), keys);
 #pragma omp parallel for schedule(dynamic)
-    for (int64_t row = 0; row < head.frame.sq; ++row) {
-      std::vector<double> scores(static_cast<size_t>(head.frame.sk)), sum(static_cast<size_t>(p.d));
-      const attend::Range kept = kept_keys(p, head, row);
-      for (int64_t key = kept.begin; key < kept.end; ++key) {
-        double dot = 0;
-        for (int64_t c = 0; c < p.d; ++c) dot += double{head.q[row * p.q_strides.row + c]} * head.k[key * p.d + c];
-        scores[key] = dot * p.effective_scale();
-      }
-      softmax(std::span(scores), kept);
-      for (int64_t key = kept.begin; key < kept.end; ++key)
-        for (int64_t c = 0; c < p.d; ++c) sum[c] += scores[key] * head.v[key * p.d + c];
-      std::copy(sum.begin(), sum.end(), head.o + row * p.o_strides.row);
+      for (int64_t row = 0; row < count; ++row)
+        softmax(p, head.frame, first + row, span,
+                std::span(scores_).subspan(static_cast<size_t>(row * span.size()), static_cast<size_t>(span.size())));
+      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, d, keys, 1, scores_.data(), keys,
+                  v_.data() + span.begin * p.d, d, 0, o_.data(), d);
+      for (int64_t row = 0; row < count; ++row)
+        std::copy_n(o_.begin() + row * p.d, p.d, head.o + (first + row) * p.o_strides.row);
     }
   }
+  std::vector<double> q_, k_, v_, o_, scores_;
 };
 
 }  // namespace

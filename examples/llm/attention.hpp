@@ -17,7 +17,7 @@ class Attention {
   virtual void run(size_t kind, const attend::AttentionFwdArgs& args) = 0;
 };
 
-/// `attend`; `naive`: scores of a head in memory, products by BLAS, f32; `reference`: the same in fp64, in loops.
+/// `attend`; `naive`: scores of a head in memory, products by BLAS, f32; `reference`: the same in fp64.
 /// Both others decode what a cache holds first. Throws Error for another name.
 std::unique_ptr<Attention> make_attention(const std::string& name, const attend::PlanOptions& options);
 

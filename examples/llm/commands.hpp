@@ -11,6 +11,7 @@ void add_generate_command(CLI::App& app, CommandContext& context);
 void add_chat_command(CLI::App& app, CommandContext& context);
 void add_perplexity_command(CLI::App& app, CommandContext& context);
 void add_bench_command(CLI::App& app, CommandContext& context);
+void add_quality_command(CLI::App& app, CommandContext& context);
 void add_serve_sim_command(CLI::App& app, CommandContext& context);
 void add_info_command(CLI::App& app, CommandContext& context);
 void add_tokenize_command(CLI::App& app, CommandContext& context);

@@ -11,9 +11,9 @@ namespace llm {
 KvStore::KvStore(const AttentionShape& shape, const CacheOptions& options, int64_t capacity)
     : shape_(shape), options_(options), capacity_(capacity) {
   if (capacity < 1) throw Error("the cache has room for " + std::to_string(capacity) + " tokens, expected at least 1");
-  if (options.page_size < 0 || options.window < 0)
-    throw Error("page size and window are " + std::to_string(options.page_size) + " and " +
-                std::to_string(options.window) + ", expected 0 or more");
+  if (options.page_size < 0 || options.window < 0 || options.first < 0)
+    throw Error("page size, window and first keys are " + std::to_string(options.page_size) + ", " +
+                std::to_string(options.window) + " and " + std::to_string(options.first) + ", expected 0 or more");
   if (const auto type = attend::parse_dtype(options.format); type.ok()) {
     type_ = *type;
   } else {
@@ -92,8 +92,11 @@ Step KvStore::step(std::span<const StepPart> parts) const {
   problem.cache = std::move(cache);
   for (const int64_t layer_window : shape_.windows) {
     problem.mask = Mask::causal();
-    for (const int64_t window : {layer_window, options_.window})
-      if (window > 0) problem.mask = problem.mask & Mask::window(window - 1, 0);
+    if (layer_window > 0) problem.mask = problem.mask & Mask::window(layer_window - 1, 0);
+    if (options_.window > 0 && options_.first > 0)
+      problem.mask = problem.mask & Streaming{options_.first, options_.window - 1};
+    else if (options_.window > 0)
+      problem.mask = problem.mask & Mask::window(options_.window - 1, 0);
     step.problems.push_back(problem);
   }
   return step;

@@ -15,6 +15,7 @@ struct CacheOptions {
   std::string format = "f32";
   int64_t page_size = 0;  ///< tokens of a page; 0: contiguous
   int64_t window = 0;     ///< keys that a token sees, itself included; 0: all before it
+  int64_t first = 0;      ///< keys at the beginning that stay visible beside a window (StreamingLLM, arXiv:2309.17453)
   /// A mean is taken from keys before they are stored, and added when they are read (SageAttention2's smoothing): that
   /// of the first tokens which the cache sees.
   bool smooth_keys = false;

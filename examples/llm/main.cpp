@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   llm::add_chat_command(app, context);
   llm::add_perplexity_command(app, context);
   llm::add_bench_command(app, context);
+  llm::add_quality_command(app, context);
   llm::add_serve_sim_command(app, context);
   llm::add_info_command(app, context);
   llm::add_tokenize_command(app, context);

@@ -4,7 +4,6 @@
 #include <cblas.h>
 
 #include <algorithm>
-#include <span>
 #include <thread>
 
 #include "row_products.hpp"

@@ -9,10 +9,10 @@
 
 namespace llm {
 
-/// Multiplies with weights [rows][columns] of a mapped file. One object is for one caller at a time.
+/// Multiplies with weights [rows][columns] of a mapped file.
 class Products {
  public:
-  /// 0: one for each core. No result depends on how many there are.
+  /// 0: one for each core. No result depends on how many there are as long as x has few rows.
   void set_threads(int threads);
   /// y [count][rows] = x [count][columns] . weights^T
   void multiply(const float* x, int64_t count, const Tensor& weights, float* y);

@@ -61,6 +61,11 @@ void add_session_options(CLI::App& command, SessionOptions& options) {
   command.add_option("--window", options.cache.window, "Keys that a token sees, itself included; 0: all before it")
       ->check(CLI::Range(0, 1 << 30))
       ->capture_default_str();
+  command
+      .add_option("--first", options.cache.first,
+                  "Keys at the beginning that stay visible beside a window (StreamingLLM's sinks)")
+      ->check(CLI::Range(0, 1 << 30))
+      ->capture_default_str();
   command.add_option("--context", options.context, "Tokens that the cache holds; 0: what the model was trained for")
       ->check(CLI::Range(0, 1 << 30))
       ->capture_default_str();

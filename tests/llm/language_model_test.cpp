@@ -7,69 +7,10 @@
 #include <cmath>
 #include <random>
 
-#include "gguf_bytes.hpp"
+#include "tiny_llama.hpp"
 
 namespace llm::test {
 namespace {
-
-constexpr int64_t kLayers = 2, kWidth = 32, kHeads = 4, kKeyHeads = 2, kColumns = kWidth / kHeads, kHidden = 48,
-                  kVocabulary = 50;
-
-/// A GGUF file of random f32 weights; the tensor `without` is left out.
-std::string model_bytes(const std::string& architecture = "llama", const std::string& without = {}) {
-  std::mt19937_64 random(1);
-  std::normal_distribution<float> normal(0, 1);
-  GgufBytes file;
-  const auto number = [&](const char* key, uint32_t value) { file.key(key, kU32, raw(value)); };
-  file.key("general.architecture", kString, text(architecture));
-  number("llama.block_count", kLayers);
-  number("llama.embedding_length", kWidth);
-  number("llama.attention.head_count", kHeads);
-  number("llama.attention.head_count_kv", kKeyHeads);
-  number("llama.feed_forward_length", kHidden);
-  number("llama.context_length", 64);
-  file.key("llama.attention.layer_norm_rms_epsilon", kF32, raw(1e-5F));
-  std::vector<std::string> tokens;
-  for (int64_t i = 0; i < kVocabulary; ++i) tokens.push_back("t" + std::to_string(i));
-  file.key("tokenizer.ggml.tokens", kArray, texts(tokens));
-  const auto tensor = [&](const std::string& name, uint64_t rows, uint64_t columns, float deviation) {
-    std::string data;
-    for (uint64_t i = 0; i < rows * columns; ++i) data += raw((rows == 1 ? 1 : 0) + deviation * normal(random));
-    if (name == without) return;
-    file.tensor(name, rows == 1 ? std::vector<uint64_t>{columns} : std::vector<uint64_t>{columns, rows}, 0, data);
-  };
-  const float even = 1 / std::sqrt(static_cast<float>(kWidth));
-  tensor("token_embd.weight", kVocabulary, kWidth, 1);
-  tensor("output_norm.weight", 1, kWidth, 0.1F);
-  for (int64_t i = 0; i < kLayers; ++i) {
-    const std::string prefix = "blk." + std::to_string(i) + ".";
-    tensor(prefix + "attn_norm.weight", 1, kWidth, 0.1F);
-    tensor(prefix + "ffn_norm.weight", 1, kWidth, 0.1F);
-    tensor(prefix + "attn_q.weight", kWidth, kWidth, 2 * even);
-    tensor(prefix + "attn_k.weight", kKeyHeads * kColumns, kWidth, 2 * even);
-    tensor(prefix + "attn_v.weight", kKeyHeads * kColumns, kWidth, even);
-    tensor(prefix + "attn_output.weight", kWidth, kWidth, even);
-    tensor(prefix + "ffn_gate.weight", kHidden, kWidth, even);
-    tensor(prefix + "ffn_up.weight", kHidden, kWidth, even);
-    tensor(prefix + "ffn_down.weight", kWidth, kHidden, even);
-  }
-  return file.bytes();
-}
-
-Gguf parsed(const std::string& bytes) { return Gguf::parse(std::as_bytes(std::span(bytes)), "made here"); }
-
-LanguageModel& model() {
-  static const std::string bytes = model_bytes();
-  static LanguageModel llama(parsed(bytes));
-  return llama;
-}
-
-std::vector<int32_t> some_tokens(size_t count, uint64_t seed = 1) {
-  std::mt19937_64 random(seed);
-  std::vector<int32_t> tokens(count);
-  for (int32_t& token : tokens) token = static_cast<int32_t>(random() % kVocabulary);
-  return tokens;
-}
 
 struct Run {
   CacheOptions cache;
@@ -78,12 +19,12 @@ struct Run {
 
 /// Logits of the last token; `parts` tokens at a time.
 std::vector<float> last_logits(const std::vector<int32_t>& tokens, const Run& run, size_t parts) {
-  KvStore cache(model().shape().attention(), run.cache, 64);
+  KvStore cache(tiny_llama().shape().attention(), run.cache, 64);
   const auto attention = make_attention(run.attention, {});
   std::span<const float> logits;
   for (size_t at = 0; at < tokens.size(); at += parts) {
     const auto part = std::span(tokens).subspan(at, std::min(parts, tokens.size() - at));
-    logits = model().run(cache.step(part, static_cast<int64_t>(at)), cache, *attention);
+    logits = tiny_llama().run(cache.step(part, static_cast<int64_t>(at)), cache, *attention);
   }
   return {logits.begin(), logits.end()};
 }
@@ -135,7 +76,7 @@ TEST(Llama, every_cache_is_read_as_fp64_reads_it) {
 TEST(Llama, sequences_of_a_batch_are_as_alone) {
   const std::vector<std::vector<int32_t>> prompts = {some_tokens(9, 1), some_tokens(17, 2), some_tokens(1, 3)};
   const CacheOptions options{"f32", 4, 0, false};
-  KvStore cache(model().shape().attention(), options, 64);
+  KvStore cache(tiny_llama().shape().attention(), options, 64);
   ASSERT_EQ(cache.pages(), 16);
   const std::vector<std::vector<int32_t>> pages = {{3, 1, 9}, {2, 15, 4, 0, 7}, {5}};
   std::vector<StepPart> parts;
@@ -147,12 +88,12 @@ TEST(Llama, sequences_of_a_batch_are_as_alone) {
       together[i].assign(logits.begin() + static_cast<int64_t>(i) * kVocabulary,
                          logits.begin() + static_cast<int64_t>(i + 1) * kVocabulary);
   };
-  split(model().run(cache.step(parts), cache, *attention));
+  split(tiny_llama().run(cache.step(parts), cache, *attention));
   for (size_t i = 0; i < 3; ++i) EXPECT_LT(distance(together[i], last_logits(prompts[i], {}, 64)), 1e-5) << i;
 
   const int32_t next = 11;  // then one more token for each
   for (size_t i = 0; i < 3; ++i) parts[i] = {{&next, 1}, static_cast<int64_t>(prompts[i].size()), pages[i]};
-  split(model().run(cache.step(parts), cache, *attention));
+  split(tiny_llama().run(cache.step(parts), cache, *attention));
   for (size_t i = 0; i < 3; ++i) {
     std::vector<int32_t> tokens = prompts[i];
     tokens.push_back(next);
@@ -162,7 +103,7 @@ TEST(Llama, sequences_of_a_batch_are_as_alone) {
   cache.copy_page(5, 6);  // the third sequence goes on in a copy of its page
   const std::vector<int32_t> copied = {6};
   parts = {{{&next, 1}, 1, copied}};
-  const std::span<const float> logits = model().run(cache.step(parts), cache, *attention);
+  const std::span<const float> logits = tiny_llama().run(cache.step(parts), cache, *attention);
   EXPECT_LT(distance({logits.begin(), logits.end()}, together[2]), 1e-5);
 }
 
@@ -181,16 +122,16 @@ TEST(Llama, errors_name_what_is_wrong) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
   };
   found(error_of([] {
-          const std::string bytes = model_bytes("mamba");
+          const std::string bytes = tiny_llama_bytes("mamba");
           LanguageModel llama(parsed(bytes));
         }),
         "general.architecture is mamba, expected llama or gemma3");
   found(error_of([] {
-          const std::string bytes = model_bytes("llama", "blk.1.ffn_up.weight");
+          const std::string bytes = tiny_llama_bytes("llama", "blk.1.ffn_up.weight");
           LanguageModel llama(parsed(bytes));
         }),
         "blk.1.ffn_up.weight");
-  const AttentionShape shape = model().shape().attention();
+  const AttentionShape shape = tiny_llama().shape().attention();
   found(error_of([&] { KvStore(shape, {"int3"}, 10); }), "int3");
   found(error_of([&] { KvStore(shape, {"int8_channel"}, 10); }), "int8_channel");
   found(error_of([&] { KvStore(shape, {}, 0); }), "room for 0 tokens");
@@ -200,7 +141,8 @@ TEST(Llama, errors_name_what_is_wrong) {
   KvStore cache(shape, {}, 10);
   const auto attention = make_attention("attend", {});
   const std::vector<int32_t> strange = {1, 50};
-  found(error_of([&] { model().run(cache.step(strange, 0), cache, *attention); }), "token 50 is not of the vocabulary");
+  found(error_of([&] { tiny_llama().run(cache.step(strange, 0), cache, *attention); }),
+        "token 50 is not of the vocabulary");
 }
 
 }  // namespace
