@@ -41,7 +41,7 @@ run: tool
 	build/attend show $(DATA) --layer 15 --head 0 --mask causal --out build/attention_map.png
 
 export PROMPT
-chat: setup-build
+chat: setup-build setup-fetch
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release --target attend_llm
 	@scripts/get-model smollm2 >/dev/null

@@ -7,7 +7,7 @@
 elements: random blocks of every type, in a file that gguf writes, bit for bit as its own dequantize() has them.
 tokens, gemma_tokens: 10,000 lines (licences, <text>, code, random Unicode) in SmolLM2's and Gemma's vocabulary, as
 tokenizers has them.
-Exits with 77, which CTest calls skipped, where a package or the model is missing.
+Packages come from scripts/get-peers unless Python has them. Exits with 77, which CTest calls skipped, where a package or the model is missing.
 """
 import glob
 import json
@@ -19,6 +19,11 @@ import unicodedata
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(TREE / "tools"))
+import peers  # noqa: E402
+
+sys.path.append(str(peers.folder()))
 CACHE = Path("~/.cache/attend").expanduser()
 MODEL = CACHE / "SmolLM2-135M-Instruct.Q4_1.gguf"
 GEMMA = CACHE / "gemma-3-270m-q4_k_m.gguf"
@@ -35,7 +40,7 @@ def same_elements(tool):
         import gguf
         import numpy as np
     except ImportError as error:
-        skip(f"{error} (python3 -m pip install numpy gguf==0.19.0)")
+        skip(f"{error} (scripts/get-peers fetches it)")
     rng = np.random.default_rng(1)
     rows, expected = 7, []
     # Where the f16 scales of a block lie: they are kept finite, as the bits of a NaN are nobody's promise.
@@ -121,7 +126,7 @@ def same_tokens(tool):
         from tokenizers import models, pre_tokenizers
         meta = metadata(MODEL, "tokens", "merges", "pre") if MODEL.exists() else None
     except ImportError as error:
-        skip(f"{error} (python3 -m pip install gguf==0.19.0 tokenizers)")
+        skip(f"{error} (scripts/get-peers fetches it)")
     if meta is None:
         skip(f"{MODEL} is not there (scripts/get-model smollm2)")
     assert meta["pre"] == "smollm", meta["pre"]
@@ -147,7 +152,7 @@ def same_gemma_tokens(tool):
         from tokenizers import models, normalizers
         meta = metadata(GEMMA, "tokens", "scores", "token_type", "add_space_prefix") if GEMMA.exists() else None
     except ImportError as error:
-        skip(f"{error} (python3 -m pip install gguf==0.19.0 tokenizers)")
+        skip(f"{error} (scripts/get-peers fetches it)")
     if meta is None:
         skip(f"{GEMMA} is not there (scripts/get-model gemma3)")
     assert not meta["add_space_prefix"]
