@@ -2,6 +2,7 @@
 #include "attention.hpp"
 
 #include <cblas.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -37,15 +38,33 @@ class Attend final : public Attention {
   std::vector<std::byte> workspace_;
 };
 
-/// Decoded keys or values of one head of a sequence, [key][column].
+/// Keys or values of one head of a sequence in f32: key t's columns lie at data + t * stride.
+struct Rows {
+  const float* data = nullptr;
+  int64_t stride = 0;
+  std::vector<float> decoded;  ///< where they are not f32 numbers at even distances in the cache
+};
+
 template <class Offset, class ScaleOffset>
-std::vector<float> decoded(const AttentionFwd& p, int64_t keys, attend::KvFormat format, attend::DType type,
-                           const void* data, const void* scales, Offset offset, ScaleOffset scale_offset) {
-  std::vector<float> rows(static_cast<size_t>(keys * p.d));
+Rows rows_of(const AttentionFwd& p, int64_t keys, attend::KvFormat format, attend::DType type, const float* mean,
+             const void* data, const void* scales, Offset offset, ScaleOffset scale_offset) {
+  Rows rows;
+  if (format == attend::KvFormat::plain && type == attend::DType::f32 && mean == nullptr && keys > 0 &&
+      (!p.cache || p.cache->placement == attend::KvPlacement::contiguous)) {
+    rows.data = static_cast<const float*>(data) + offset(0);
+    rows.stride = keys > 1 ? offset(1) - offset(0) : p.d;
+    return rows;
+  }
+  rows.decoded.resize(static_cast<size_t>(keys * p.d));
   const int64_t scale_bytes = attend::dtype_bytes(attend::kv_format_row(format).scale_type);
-  for (int64_t key = 0; key < keys; ++key)
+  for (int64_t key = 0; key < keys; ++key) {
+    float* row = rows.decoded.data() + key * p.d;
     attend::kv_decode(format, type, static_cast<const char*>(data) + attend::kv_bytes(format, type, offset(key)),
-                      static_cast<const char*>(scales) + scale_offset(key) * scale_bytes, p.d, rows.data() + key * p.d);
+                      static_cast<const char*>(scales) + scale_offset(key) * scale_bytes, p.d, row);
+    for (int64_t c = 0; mean != nullptr && c < p.d; ++c) row[c] += mean[c];
+  }
+  rows.data = rows.decoded.data();
+  rows.stride = p.d;
   return rows;
 }
 
@@ -68,93 +87,114 @@ void softmax(const AttentionFwd& p, const attend::Frame& frame, int64_t row, att
 /// What one head of one sequence reads and writes; rows of q and o are q_strides.row and o_strides.row apart.
 struct Head {
   attend::Frame frame;
-  const float *q, *k, *v;
+  const float* q;
+  const Rows &k, &v;
   float* o;
 };
 
-/// Head by head: K and V are decoded, then compute() does the rest.
+/// Heads are shared out among threads, as a careful user of BLAS would: K and V in f32, then compute() does the rest
+/// with a BLAS of one thread.
 class Unfused : public Attention {
  public:
+  explicit Unfused(int threads) : threads_(threads > 0 ? threads : omp_get_max_threads()) {}
   void begin_step(std::span<const AttentionFwd> problems) override { problems_ = problems; }
   void run(size_t kind, const AttentionFwdArgs& args) override {
     const AttentionFwd& p = problems_[kind];
-    for (int64_t n = 0; n < p.b; ++n)
-      for (int64_t key_head = 0; key_head < p.hk; ++key_head) {
-        std::vector<float> k = decoded(
-            p, p.key_length(n), p.k_format(), p.k_type, args.k, args.k_scales,
-            [&](int64_t t) { return p.k_offset(n, t, key_head); },
-            [&](int64_t t) { return p.k_scale_offset(n, t, key_head); });
-        const std::vector<float> v = decoded(
-            p, p.key_length(n), p.v_format(), p.v_type, args.v, args.v_scales,
-            [&](int64_t t) { return p.v_offset(n, t, key_head); },
-            [&](int64_t t) { return p.v_scale_offset(n, t, key_head); });
-        if (p.cache && p.cache->k_mean)
-          for (size_t i = 0; i < k.size(); ++i) k[i] += args.k_mean[key_head * p.d + static_cast<int64_t>(i) % p.d];
-        for (int64_t head = key_head * p.group(); head < (key_head + 1) * p.group(); ++head)
-          compute(p, {p.frame(n, head), static_cast<const float*>(args.q) + p.q_offset(n, 0, head), k.data(), v.data(),
-                      static_cast<float*>(args.o) + p.o_offset(n, 0, head)});
-      }
+    const int blas_threads = openblas_get_num_threads();
+    openblas_set_num_threads(1);
+    std::vector<Rows> k(static_cast<size_t>(p.b * p.hk)), v(k.size());
+#pragma omp parallel for schedule(dynamic) num_threads(threads_)
+    for (int64_t i = 0; i < p.b * p.hk; ++i) {
+      const int64_t n = i / p.hk, head = i % p.hk;
+      const float* mean = p.cache && p.cache->k_mean ? args.k_mean + head * p.d : nullptr;
+      k[i] = rows_of(
+          p, p.key_length(n), p.k_format(), p.k_type, mean, args.k, args.k_scales,
+          [&](int64_t t) { return p.k_offset(n, t, head); }, [&](int64_t t) { return p.k_scale_offset(n, t, head); });
+      v[i] = rows_of(
+          p, p.key_length(n), p.v_format(), p.v_type, nullptr, args.v, args.v_scales,
+          [&](int64_t t) { return p.v_offset(n, t, head); }, [&](int64_t t) { return p.v_scale_offset(n, t, head); });
+    }
+#pragma omp parallel for schedule(dynamic) num_threads(threads_)
+    for (int64_t i = 0; i < p.b * p.hq; ++i) {
+      const int64_t n = i / p.hq, head = i % p.hq, key_head = n * p.hk + head / p.group();
+      compute(p, {p.frame(n, head), static_cast<const float*>(args.q) + p.q_offset(n, 0, head), k[key_head],
+                  v[key_head], static_cast<float*>(args.o) + p.o_offset(n, 0, head)});
+    }
+    openblas_set_num_threads(blas_threads);
   }
 
  protected:
+  /// Called by several threads at once.
   virtual void compute(const AttentionFwd& p, const Head& head) = 0;
 
  private:
+  int threads_;
   std::span<const AttentionFwd> problems_;
 };
 
 class Naive final : public Unfused {
+ public:
+  using Unfused::Unfused;
+
+ private:
   void compute(const AttentionFwd& p, const Head& head) override {
+    thread_local std::vector<float> scores;
     const int64_t sk = head.frame.sk;
     const auto rows = static_cast<int>(head.frame.sq), keys = static_cast<int>(sk), d = static_cast<int>(p.d);
-    scores_.resize(static_cast<size_t>(head.frame.sq * sk));
+    scores.resize(static_cast<size_t>(head.frame.sq * sk));
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, keys, d, static_cast<float>(p.effective_scale()), head.q,
-                static_cast<int>(p.q_strides.row), head.k, d, 0, scores_.data(), keys);
+                static_cast<int>(p.q_strides.row), head.k.data, static_cast<int>(head.k.stride), 0, scores.data(),
+                keys);
     for (int64_t row = 0; row < head.frame.sq; ++row)
-      softmax(p, head.frame, row, {0, sk}, std::span(scores_).subspan(static_cast<size_t>(row * sk)));
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, d, keys, 1, scores_.data(), keys, head.v, d, 0, head.o,
-                static_cast<int>(p.o_strides.row));
+      softmax(p, head.frame, row, {0, sk}, std::span(scores).subspan(static_cast<size_t>(row * sk)));
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, d, keys, 1, scores.data(), keys, head.v.data,
+                static_cast<int>(head.v.stride), 0, head.o, static_cast<int>(p.o_strides.row));
   }
-  std::vector<float> scores_;
 };
 
 /// Some queries at a time against the keys that any of them sees.
 class Reference final : public Unfused {
+ public:
+  using Unfused::Unfused;
+
+ private:
   void compute(const AttentionFwd& p, const Head& head) override {
     constexpr int64_t kBlock = 256;
+    thread_local std::vector<double> q, k, v, o, scores;
     const auto d = static_cast<int>(p.d);
-    k_.assign(head.k, head.k + head.frame.sk * p.d);
-    v_.assign(head.v, head.v + head.frame.sk * p.d);
+    for (auto& [from, to] : {std::pair{&head.k, &k}, std::pair{&head.v, &v}}) {
+      to->resize(static_cast<size_t>(head.frame.sk * p.d));
+      for (int64_t key = 0; key < head.frame.sk; ++key)
+        std::copy_n(from->data + key * from->stride, p.d, to->begin() + key * p.d);
+    }
     for (int64_t first = 0; first < head.frame.sq; first += kBlock) {
       const int64_t count = std::min(kBlock, head.frame.sq - first);
       const attend::Range span = p.mask.key_span(head.frame, {first, first + count});
       const auto rows = static_cast<int>(count), keys = static_cast<int>(span.size());
-      q_.resize(static_cast<size_t>(count * p.d));
-      o_.resize(q_.size());
-      scores_.resize(static_cast<size_t>(count * span.size()));
+      q.resize(static_cast<size_t>(count * p.d));
+      o.resize(q.size());
+      scores.resize(static_cast<size_t>(count * span.size()));
       for (int64_t row = 0; row < count; ++row)
-        std::copy_n(head.q + (first + row) * p.q_strides.row, p.d, q_.begin() + row * p.d);
-      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, keys, d, p.effective_scale(), q_.data(), d,
-                  k_.data() + span.begin * p.d, d, 0, scores_.data(), keys);
-#pragma omp parallel for schedule(dynamic)
+        std::copy_n(head.q + (first + row) * p.q_strides.row, p.d, q.begin() + row * p.d);
+      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, keys, d, p.effective_scale(), q.data(), d,
+                  k.data() + span.begin * p.d, d, 0, scores.data(), keys);
       for (int64_t row = 0; row < count; ++row)
         softmax(p, head.frame, first + row, span,
-                std::span(scores_).subspan(static_cast<size_t>(row * span.size()), static_cast<size_t>(span.size())));
-      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, d, keys, 1, scores_.data(), keys,
-                  v_.data() + span.begin * p.d, d, 0, o_.data(), d);
+                std::span(scores).subspan(static_cast<size_t>(row * span.size()), static_cast<size_t>(span.size())));
+      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, d, keys, 1, scores.data(), keys,
+                  v.data() + span.begin * p.d, d, 0, o.data(), d);
       for (int64_t row = 0; row < count; ++row)
-        std::copy_n(o_.begin() + row * p.d, p.d, head.o + (first + row) * p.o_strides.row);
+        std::copy_n(o.begin() + row * p.d, p.d, head.o + (first + row) * p.o_strides.row);
     }
   }
-  std::vector<double> q_, k_, v_, o_, scores_;
 };
 
 }  // namespace
 
 std::unique_ptr<Attention> make_attention(const std::string& name, const attend::PlanOptions& options) {
   if (name == "attend") return std::make_unique<Attend>(options);
-  if (name == "naive") return std::make_unique<Naive>();
-  if (name == "reference") return std::make_unique<Reference>();
+  if (name == "naive") return std::make_unique<Naive>(options.threads);
+  if (name == "reference") return std::make_unique<Reference>(options.threads);
   throw Error("attention is " + name + ", expected attend, naive or reference");
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// attend-llm bench: tokens per second of prefill and decoding, in the words of llama-bench (pp, tg), and attention's
-// share.
+// attend-llm bench: tokens per second of prefill and decoding, in the words of llama-bench (pp, tg), attention's share,
+// and its time beside that of the same calls alone.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,9 +23,10 @@ struct BenchOptions {
   bool json = false, quiet = false;
 };
 
-/// Mean and standard deviation of tokens per second, and the mean share of attention.
 struct Figures {
-  double rate = 0, deviation = 0, attention_share = 0;
+  double rate = 0, deviation = 0;  ///< tokens per second: mean and standard deviation
+  double attention_share = 0;      ///< mean share of the time
+  double beside_alone = 0;         ///< attention's time in the model over that of the same calls alone: median
 };
 
 struct Test {
@@ -44,16 +45,38 @@ std::vector<int32_t> some_tokens(int64_t count, int64_t vocabulary) {
   return tokens;
 }
 
+/// Seconds of the attention of these steps and nothing else: the same problems on the same caches, layer after layer.
+double attention_alone(Session& session, std::span<const int32_t> tokens, int64_t before, bool one_by_one) {
+  const ModelShape& shape = session.model().shape();
+  const size_t at_once = one_by_one ? 1 : tokens.size();
+  std::vector<float> q(at_once * static_cast<size_t>(shape.query_heads * shape.columns)), o(q.size());
+  for (size_t i = 0; i < q.size(); ++i) q[i] = static_cast<float>(i % 7) - 3;
+  double seconds = 0;
+  for (size_t at = 0; at < tokens.size(); at += at_once) {
+    const Step step = session.cache().step(tokens.subspan(at, at_once), before + static_cast<int64_t>(at));
+    session.attention().begin_step(step.problems);
+    for (int64_t layer = 0; layer < shape.layers; ++layer) {
+      attend::AttentionFwdArgs args = session.cache().args(layer);
+      args.q = q.data();
+      args.o = o.data();
+      const auto begin = std::chrono::steady_clock::now();
+      session.attention().run(shape.kind(layer), args);
+      seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    }
+  }
+  return seconds;
+}
+
 Figures measure(Session& session, const Test& test, int repeat) {
   const std::vector<int32_t> tokens = some_tokens(test.depth + test.tokens, session.model().shape().vocabulary);
   const std::span<const int32_t> all(tokens), timed = all.subspan(static_cast<size_t>(test.depth));
   session.truncate(0);
   if (test.depth > 0) session.next(all.first(static_cast<size_t>(test.depth)));
-  std::vector<double> rates;
+  std::vector<double> rates, beside;
   double share = 0;
   for (int i = -1; i < repeat; ++i) {  // the first one warms up
     session.truncate(test.depth);
-    const double attention = session.model().attention_seconds();
+    const double before = session.model().attention_seconds();
     const auto begin = std::chrono::steady_clock::now();
     if (test.decode) {
       for (const int32_t& token : timed) session.next({&token, 1});
@@ -61,11 +84,15 @@ Figures measure(Session& session, const Test& test, int repeat) {
       session.next(timed);
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    const double attention = session.model().attention_seconds() - before;
+    const double alone = attention_alone(session, timed, test.depth, test.decode);
     if (i < 0) continue;
     rates.push_back(static_cast<double>(test.tokens) / seconds);
-    share += (session.model().attention_seconds() - attention) / seconds / repeat;
+    beside.push_back(attention / alone);
+    share += attention / seconds / repeat;
   }
-  Figures figures{0, 0, share};
+  std::nth_element(beside.begin(), beside.begin() + repeat / 2, beside.end());
+  Figures figures{0, 0, share, beside[static_cast<size_t>(repeat / 2)]};
   for (const double rate : rates) figures.rate += rate / repeat;
   for (const double rate : rates) figures.deviation += std::pow(rate - figures.rate, 2) / std::max(repeat - 1, 1);
   figures.deviation = std::sqrt(figures.deviation);
@@ -92,7 +119,8 @@ int run(const BenchOptions& asked) {
     fmt::print("{} ({:.1f} M parameters), cache {} {:.1f} MiB, attention {}\n\n", session.name(),
                static_cast<double>(session.model().parameters()) / 1e6, options.session.cache.format,
                static_cast<double>(session.cache().bytes()) / (1 << 20), options.session.attention);
-    fmt::print("| {:<16} | {:>18} | {:>9} |\n|:{:-<16} | {:->18}:| {:->9}:|\n", "test", "t/s", "attention", "", "", "");
+    fmt::print("| {:<16} | {:>18} | {:>9} | {:>9} |\n|:{:-<16} | {:->18}:| {:->9}:| {:->9}:|\n", "test", "t/s",
+               "attention", "/ alone", "", "", "", "");
   }
   attend::cli::Progress progress("bench", static_cast<int64_t>(tests.size()), options.quiet || options.json);
   for (const Test& test : tests) {
@@ -107,12 +135,14 @@ int run(const BenchOptions& asked) {
                                                 {"threads", options.session.threads},
                                                 {"tokens_per_second", figures.rate},
                                                 {"deviation", figures.deviation},
-                                                {"attention_share", figures.attention_share}}
+                                                {"attention_share", figures.attention_share},
+                                                {"attention_beside_alone", figures.beside_alone}}
                              .dump());
     } else {
       progress.clear();
-      fmt::print("| {:<16} | {:>18} | {:>7.1f} % |\n", test.name,
-                 fmt::format("{:.2f} ± {:.2f}", figures.rate, figures.deviation), 100 * figures.attention_share);
+      fmt::print("| {:<16} | {:>18} | {:>7.1f} % | {:>9.2f} |\n", test.name,
+                 fmt::format("{:.2f} ± {:.2f}", figures.rate, figures.deviation), 100 * figures.attention_share,
+                 figures.beside_alone);
       std::fflush(stdout);
     }
     progress.advance(1, test.name);

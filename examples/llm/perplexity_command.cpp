@@ -10,6 +10,7 @@
 
 #include "cli/progress.hpp"
 #include "commands.hpp"
+#include "elementwise.hpp"
 #include "session.hpp"
 
 namespace llm {
@@ -21,15 +22,6 @@ struct PerplexityOptions {
   int64_t chunk = 512, stride = 0, tokens = 0;
   bool json = false, quiet = false;
 };
-
-/// Natural logarithms of the probabilities that logits stand for.
-void log_softmax(std::span<const float> logits, std::vector<double>& out) {
-  out.assign(logits.begin(), logits.end());
-  const double largest = *std::max_element(out.begin(), out.end());
-  double sum = 0;
-  for (const double x : out) sum += std::exp(x - largest);
-  for (double& x : out) x -= largest + std::log(sum);
-}
 
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -48,14 +40,19 @@ struct Sums {
   double perplexity_against() const { return std::exp(mean(nats_against)); }
 };
 
-void count(const std::vector<double>& found, const std::vector<double>* against, int32_t token, Sums& sums) {
+/// One more token, by its logits and, where there is something to compare with, `against`.
+void count(std::span<const float> found, std::span<const float> against, int32_t token, Sums& sums) {
   ++sums.predicted;
-  sums.nats -= found[static_cast<size_t>(token)];
-  if (against == nullptr) return;
-  sums.nats_against -= (*against)[static_cast<size_t>(token)];
-  sums.agreed += std::max_element(found.begin(), found.end()) - found.begin() ==
-                 std::max_element(against->begin(), against->end()) - against->begin();
-  for (size_t i = 0; i < found.size(); ++i) sums.divergence += std::exp((*against)[i]) * ((*against)[i] - found[i]);
+  const auto next = static_cast<size_t>(token);
+  if (against.empty()) {
+    sums.nats += log_sum_exp(found) - found[next];
+    return;
+  }
+  const Comparison both = compare(found, against);
+  sums.nats += both.log_sum_exp_found - found[next];
+  sums.nats_against += both.log_sum_exp_expected - against[next];
+  sums.divergence += both.divergence;
+  sums.agreed += both.same_choice ? 1 : 0;
 }
 
 void print(const PerplexityOptions& options, const std::string& model, const Sums& sums) {
@@ -121,7 +118,6 @@ int run(const PerplexityOptions& asked) {
       make_attention(options.against.empty() ? "reference" : options.against, attend::PlanOptions());
   const auto vocabulary = static_cast<size_t>(session.model().shape().vocabulary);
   Sums sums;
-  std::vector<double> found, expected;
   std::vector<float> logits, plain_logits;
   const int64_t first = 1 - fronts;  // without a token in front nothing predicts the text's first
   attend::cli::Progress progress("perplexity", size - first, options.quiet || options.json);
@@ -140,9 +136,10 @@ int run(const PerplexityOptions& asked) {
     if (!options.against.empty()) plain_logits = rows_of(plain_cache, *plain);
     const int64_t before = sums.predicted;
     for (size_t row = 0; next < end; ++next, ++row) {
-      log_softmax(std::span(logits).subspan(row * vocabulary, vocabulary), found);
-      if (!plain_logits.empty()) log_softmax(std::span(plain_logits).subspan(row * vocabulary, vocabulary), expected);
-      count(found, plain_logits.empty() ? nullptr : &expected, tokens[static_cast<size_t>(next)], sums);
+      const auto of_row = [&](const std::vector<float>& all) {
+        return all.empty() ? std::span<const float>() : std::span(all).subspan(row * vocabulary, vocabulary);
+      };
+      count(of_row(logits), of_row(plain_logits), tokens[static_cast<size_t>(next)], sums);
     }
     progress.advance(sums.predicted - before, fmt::format("{:.4f}", sums.perplexity()));
   }

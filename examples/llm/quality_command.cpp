@@ -104,36 +104,45 @@ class Quality {
     return std::span(tokens_).subspan(static_cast<size_t>(first), static_cast<size_t>(count));
   }
 
+  /// A context of tokens: what stands in front of every text, then the text from `first` on.
+  std::vector<int32_t> chunk(int64_t first) const {
+    std::vector<int32_t> tokens = tokenizer_.begin();
+    const std::span<const int32_t> rest = text(first, options_.context - static_cast<int64_t>(tokens.size()));
+    tokens.insert(tokens.end(), rest.begin(), rest.end());
+    return tokens;
+  }
+
   RowRunner runner(const QualityRow& row, int64_t room) {
     return RowRunner(model_, row, options_.context, room, "attend", options_.threads);
   }
 
-  /// Text in chunks of the context; every token of a chunk but the first is predicted from those before it.
+  /// Text in chunks; every token of a chunk but the first is predicted from those before it.
   void perplexity() {
     const int64_t context = options_.context, chunks = (options_.tokens + context - 2) / (context - 1);
-    text(0, chunks * context);
+    const int64_t apart = context - static_cast<int64_t>(tokenizer_.begin().size());
+    text(0, chunks * apart);
     RowRunner reference(model_, {.name = "reference"}, context, context, "reference", options_.threads);
     std::vector<RowRunner> runners;
     for (const QualityRow& row : rows_) runners.push_back(runner(row, context));
     attend::cli::Progress progress(fmt::format("perplexity at {}", context),
                                    chunks * static_cast<int64_t>(rows_.size()), options_.quiet);
     std::vector<float> expected;
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      const std::span<const int32_t> tokens = text(chunk * context, context);
+    for (int64_t part = 0; part < chunks; ++part) {
+      const std::vector<int32_t> tokens = chunk(part * apart);
       expected.clear();
       for (size_t i = 0; i < rows_.size(); ++i) {
-        if (!known(rows_[i], chunk)) {
+        if (!known(rows_[i], part)) {
           if (expected.empty())
             reference.prefill(
                 tokens, [&](int64_t, std::span<const float> logits) { expected.assign(logits.begin(), logits.end()); });
-          predict(rows_[i], runners[i], chunk, tokens, expected);
+          predict(rows_[i], runners[i], part, tokens, expected);
         }
         progress.advance(1, rows_[i].name);
       }
     }
   }
 
-  void predict(const QualityRow& row, RowRunner& runner, int64_t chunk, std::span<const int32_t> tokens,
+  void predict(const QualityRow& row, RowRunner& runner, int64_t part, std::span<const int32_t> tokens,
                std::span<const float> expected) {
     const size_t vocabulary = expected.size() / tokens.size();
     std::vector<Comparison> both(tokens.size() - 1);
@@ -164,13 +173,13 @@ class Quality {
       divergence += both[t].divergence;
       agreed += both[t].same_choice ? 1 : 0;
     }
-    write(key(row, chunk), {{"predicted", both.size()},
-                            {"nats", sum},
-                            {"nats_reference", sum_expected},
-                            {"divergence", divergence},
-                            {"agreed", agreed},
-                            {"seconds", seconds},
-                            {"attention_seconds", model_.attention_seconds() - attention}});
+    write(key(row, part), {{"predicted", both.size()},
+                           {"nats", sum},
+                           {"nats_reference", sum_expected},
+                           {"divergence", divergence},
+                           {"agreed", agreed},
+                           {"seconds", seconds},
+                           {"attention_seconds", model_.attention_seconds() - attention}});
   }
 
   /// Seconds of a full context, and of a token behind it; rounds of all rows, one row after the other.
@@ -184,7 +193,7 @@ class Quality {
         if (round < 0 || !known(rows_[i], round)) {
           const double before = model_.attention_seconds();
           auto begin = Clock::now();
-          runners[i].prefill(text(0, options_.context), [](int64_t, std::span<const float>) {});
+          runners[i].prefill(chunk(0), [](int64_t, std::span<const float>) {});
           const double prefill = seconds_since(begin), between = model_.attention_seconds();
           begin = Clock::now();
           for (int64_t t = 0; t < kDecoded; ++t)
@@ -204,7 +213,7 @@ class Quality {
 
   /// Facts at depths of 5 to 95 % of the context, each asked for behind it.
   void retrieval() {
-    std::vector<int32_t> tokens;
+    std::vector<int32_t> tokens = tokenizer_.begin();
     for (int fact = 0; fact < kFactCount; ++fact) {
       const std::vector<int32_t> planted = tokenizer_.encode(
           fmt::format("\n\nThe secret word of the {} is {}.\n\n", kFacts[fact].thing, kFacts[fact].word));

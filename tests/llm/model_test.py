@@ -21,7 +21,10 @@ FILE, LEAST, MOST, INT8_AGREEMENT, LENGTH = {"smollm2": ("SmolLM2-135M-Instruct.
                                              "gemma3": ("gemma-3-270m-q4_k_m.gguf", 1.5, 10, 0.93, 128)}[NAME]
 MODEL = os.path.expanduser("~/.cache/attend/" + FILE)
 PROMPTS = ["The capital of France is", "Once upon a time, there was a small", "def fibonacci(n):", "The three states of water are",
-           "When in the Course of human events,"]
+           "When in the Course of human events,", "The recipe calls for two eggs,", "import numpy as np\n", "In 1969, the first",
+           "Dear Sir or Madam,", "The theorem follows from", "Q: Why do cats purr?\nA:", "She opened the door and", "SELECT name FROM",
+           "The human heart has", "To be or not to be,", "Chapter 1\n\n", "A triangle with sides of 3, 4 and", "Water boils at",
+           "My favourite colour is", "The train left the station at"]
 failures = []
 
 
@@ -108,6 +111,25 @@ def serving():
     expect(line["requests"] == 16 and line["pages"] == 16, f"a cache that holds a few sequences serves all, later: {line}")
 
 
+def quality(folder):
+    """Rows beside fp64 attention; what a file has already is not measured again."""
+    out = os.path.join(folder, "quality.jsonl")
+    for rows in ("f32,int8", "f32,int8,cascade"):
+        result = call("quality", TEXT, "--context", 256, "--tokens", 300, "--rows", rows, "--out", out, "--quiet")
+        expect(result.returncode == 0, "quality measures", result)
+    with open(out, encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    expect([(line["row"], line["part"]) for line in lines] ==
+           [("f32", 0), ("int8", 0), ("f32", 1), ("int8", 1), ("cascade", 0), ("cascade", 1)], f"each row and chunk once: {lines}")
+    for line in lines:
+        expect(abs(line["nats"] - line["nats_reference"]) / line["predicted"] < (0.03 if line["row"] == "int8" else 1e-4),
+               f"as with fp64 attention: {line}")
+    found = [json.loads(line) for line in call("quality", TEXT, "--measure", "retrieval", "--context", 600, "--rows", "f32", "--quiet").stdout.splitlines()]
+    expect(len(found) == 10 and sum(line["right"] for line in found) > 3, f"facts in a short text are found: {found}")
+    line = json.loads(call("quality", TEXT, "--measure", "speed", "--context", 64, "--rows", "bf16", "--quiet").stdout.splitlines()[0])
+    expect(line["prefill_seconds"] > 0 and line["decode_seconds"] > 0 and line["cache_bytes"] > 0, f"speed: {line}")
+
+
 def refusals(folder):
     broken = os.path.join(folder, "broken.gguf")
     with open(MODEL, "rb") as whole, open(broken, "wb") as file:
@@ -117,6 +139,8 @@ def refusals(folder):
                          (["generate", "word " * 100, "--context", 20], "the cache holds 20"),
                          (["generate", "x", "--top-p", 2], "top-p is 2"),
                          (["perplexity", os.path.join(folder, "none.txt")], "none.txt"),
+                         (["quality", TEXT, "--context", 4096], "expected at least"),
+                         (["quality"], "file is required"),
                          (["serve-sim", "--context", 16], "pages")]:
         result = call(*words)
         expect(result.returncode in (1, 2) and names in result.stderr, f"{words[0]} {words[-1]} names {names!r}", result)
@@ -138,6 +162,7 @@ with tempfile.TemporaryDirectory() as scratch:
     greedy()
     perplexities()
     serving()
+    quality(scratch)
     if NAME == "smollm2":  # Gemma has a token for every byte
         bytes_without_a_token()
     else:
