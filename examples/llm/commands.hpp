@@ -13,6 +13,7 @@ void add_perplexity_command(CLI::App& app, CommandContext& context);
 void add_bench_command(CLI::App& app, CommandContext& context);
 void add_quality_command(CLI::App& app, CommandContext& context);
 void add_serve_sim_command(CLI::App& app, CommandContext& context);
+void add_embed_command(CLI::App& app, CommandContext& context);
 void add_info_command(CLI::App& app, CommandContext& context);
 void add_tokenize_command(CLI::App& app, CommandContext& context);
 

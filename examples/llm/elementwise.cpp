@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numbers>
 
 // Loops below are simple enough for the compiler's vectors. Each is compiled for three widths, of which one is chosen
 // when the program starts: by features, as compilers know the names only of processors older than they are.
@@ -90,6 +91,15 @@ LLM_VECTORS Sums sums_of(const float* x, const float* y, float largest, int64_t 
   return {exponentials, weighted};
 }
 
+/// body(row) for each row of so many numbers.
+template <class Body>
+void rows(std::span<float> x, size_t width, int threads, const Body& body) {
+  const auto count = static_cast<int64_t>(x.size() / width);
+  const int team = threads > 0 ? threads : omp_get_max_threads();
+#pragma omp parallel for schedule(static) num_threads(team) if (count > 16)
+  for (int64_t row = 0; row < count; ++row) body(x.data() + row * static_cast<int64_t>(width));
+}
+
 /// body(begin, count) for pieces of [0, size) whose bounds do not depend on threads.
 template <class Body>
 void pieces(size_t size, int threads, const Body& body) {
@@ -110,6 +120,29 @@ void normalise(std::span<const float> x, std::span<const float> gain, double eps
 #pragma omp parallel for schedule(static) num_threads(team) if (rows > 16)
   for (int64_t row = 0; row < rows; ++row)
     normalise_row(x.data() + row * width, gain.data(), width, epsilon, y.data() + row * width);
+}
+
+void centre(std::span<float> x, std::span<const float> gain, std::span<const float> bias, double epsilon, int threads) {
+  rows(x, gain.size(), threads, [&](float* row) {
+    const auto width = static_cast<double>(gain.size());
+    double sum = 0, squares = 0;
+    for (size_t c = 0; c < gain.size(); ++c) sum += row[c];
+    const double mean = sum / width;
+    for (size_t c = 0; c < gain.size(); ++c) squares += (row[c] - mean) * (row[c] - mean);
+    const double r = 1 / std::sqrt(squares / width + epsilon);
+    for (size_t c = 0; c < gain.size(); ++c) row[c] = static_cast<float>((row[c] - mean) * r) * gain[c] + bias[c];
+  });
+}
+
+void add_to_rows(std::span<float> x, std::span<const float> bias, int threads) {
+  rows(x, bias.size(), threads, [&](float* row) { add_some(row, bias.data(), static_cast<int64_t>(bias.size())); });
+}
+
+void gelu(std::span<float> x, int threads) {
+  pieces(x.size(), threads, [&](int64_t begin, int64_t count) {
+    for (float& each : x.subspan(static_cast<size_t>(begin), static_cast<size_t>(count)))
+      each *= 0.5F * (1 + std::erf(each / std::numbers::sqrt2_v<float>));
+  });
 }
 
 void add(std::span<float> x, std::span<const float> y, int threads) {

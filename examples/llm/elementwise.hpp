@@ -13,6 +13,16 @@ namespace llm {
 void normalise(std::span<const float> x, std::span<const float> gain, double epsilon, std::vector<float>& y,
                int threads);
 
+/// LayerNorm (arXiv:1607.06450): x = gain * (x - mean) / sqrt(variance + epsilon) + bias for each row of gain.size()
+/// numbers. Mean and variance are taken in fp64.
+void centre(std::span<float> x, std::span<const float> gain, std::span<const float> bias, double epsilon, int threads);
+
+/// x += bias, for each row of bias.size() numbers.
+void add_to_rows(std::span<float> x, std::span<const float> bias, int threads);
+
+/// x = x (1 + erf(x / sqrt(2))) / 2: GELU (arXiv:1606.08415), not an approximation of it.
+void gelu(std::span<float> x, int threads);
+
 /// x += y
 void add(std::span<float> x, std::span<const float> y, int threads);
 

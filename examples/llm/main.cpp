@@ -4,7 +4,7 @@
 #include "commands.hpp"
 
 int main(int argc, char** argv) {
-  CLI::App app("A language model on attend: SmolLM2, Gemma 3 and others of their architectures, from a GGUF file",
+  CLI::App app("Language models on attend (SmolLM2, Gemma 3 and others of their architectures) and embeddings of texts",
                "attend-llm");
   app.set_version_flag("--version", std::string("attend-llm ") + ATTEND_VERSION);
   app.require_subcommand(1);
@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   llm::add_bench_command(app, context);
   llm::add_quality_command(app, context);
   llm::add_serve_sim_command(app, context);
+  llm::add_embed_command(app, context);
   llm::add_info_command(app, context);
   llm::add_tokenize_command(app, context);
   return attend::cli::run_app(app, argc, argv, context);

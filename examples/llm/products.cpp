@@ -12,7 +12,7 @@ namespace llm {
 
 namespace {
 
-/// Rows of x up to which weights are multiplied as they lie in the file.
+/// Rows of x up to which weights are multiplied as they lie in the file; as many stay in the nearest cache meanwhile.
 constexpr int64_t kFew = 8;
 /// Of weights that are decoded at a time, so that they are still in a cache when OpenBLAS reads them. Whatever the
 /// threads, panels are the same, and so are the results.
@@ -44,13 +44,13 @@ void Products::set_threads(int threads) {
 void Products::multiply(const float* x, int64_t count, const Tensor& weights, float* y) {
   if (count == 0 || weights.rows == 0) return;
   if (count <= kFew) {
-    multiply_few(x, count, weights, y);
+    multiply_alike(x, count, weights, y);
   } else {
     multiply_many(x, count, weights, y);
   }
 }
 
-void Products::multiply_few(const float* x, int64_t count, const Tensor& weights, float* y) {
+void Products::multiply_alike(const float* x, int64_t count, const Tensor& weights, float* y) {
   const RowProducts& products = row_products();
   const int64_t columns = weights.columns;
   const auto threads =
@@ -59,13 +59,15 @@ void Products::multiply_few(const float* x, int64_t count, const Tensor& weights
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
   for (int share = 0; share < threads; ++share) {
     float* room = room_.data() + share * columns;
-    for (int64_t row = weights.rows * share / threads; row < weights.rows * (share + 1) / threads; ++row) {
-      const std::span<const std::byte> bytes = fetched_row(weights, row);
-      for (int64_t first = 0; first < count; first += kMostProducts)
-        products.multiply(weights.type, bytes, columns, x + first * columns,
-                          static_cast<int>(std::min<int64_t>(count - first, kMostProducts)),
-                          y + first * weights.rows + row, weights.rows, room);
-    }
+    for (int64_t begin = 0; begin < count; begin += kFew)
+      for (int64_t row = weights.rows * share / threads; row < weights.rows * (share + 1) / threads; ++row) {
+        const std::span<const std::byte> bytes = fetched_row(weights, row);
+        const int64_t end = std::min(begin + kFew, count);
+        for (int64_t first = begin; first < end; first += kMostProducts)
+          products.multiply(weights.type, bytes, columns, x + first * columns,
+                            static_cast<int>(std::min<int64_t>(end - first, kMostProducts)),
+                            y + first * weights.rows + row, weights.rows, room);
+      }
   }
 }
 

@@ -16,9 +16,11 @@ class Products {
   void set_threads(int threads);
   /// y [count][rows] = x [count][columns] . weights^T
   void multiply(const float* x, int64_t count, const Tensor& weights, float* y);
+  /// The same product by the few rows' way: slower for many, but each row of y has the same bits whatever the others
+  /// are, however many, and whatever the threads. OpenBLAS promises none of that.
+  void multiply_alike(const float* x, int64_t count, const Tensor& weights, float* y);
 
  private:
-  void multiply_few(const float* x, int64_t count, const Tensor& weights, float* y);
   void multiply_many(const float* x, int64_t count, const Tensor& weights, float* y);
 
   int threads_ = 1;

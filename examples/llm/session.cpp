@@ -17,7 +17,8 @@ struct KnownModel {
   const char *name, *file;
 };
 constexpr KnownModel kKnownModels[] = {{"smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"},
-                                       {"gemma3", "gemma-3-270m-q4_k_m.gguf"}};
+                                       {"gemma3", "gemma-3-270m-q4_k_m.gguf"},
+                                       {"minilm", "all-MiniLM-L6-v2"}};
 
 attend::PlanOptions plan_options(const SessionOptions& options) {
   attend::PlanOptions with;
@@ -38,7 +39,7 @@ std::string find_model(const std::string& asked) {
   const auto path = std::filesystem::path(home != nullptr ? home : ".") / ".cache" / "attend" / known->file;
   if (!std::filesystem::exists(path))
     throw Error(path.string() + " is not there: `scripts/get-model " + name +
-                "` fetches it, or --model names another (smollm2, gemma3 or a file)");
+                "` fetches it, or --model names another (smollm2, gemma3, minilm or a path)");
   return path.string();
 }
 

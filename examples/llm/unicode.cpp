@@ -74,6 +74,63 @@ size_t match(std::string_view text) {
   return run > last ? run - last : run;
 }
 
+/// Control, format and private characters; U+FFFD stands for broken text.
+bool is_left_out(int32_t c) {
+  if (c == '\t' || c == '\n' || c == '\r') return false;
+  switch (utf8proc_category(c)) {
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CO: return true;
+    default: return c == 0xfffd;
+  }
+}
+
+/// Blocks of ideographs as BERT has them: those that no space separates. Hangul and kana are none.
+bool is_ideograph(int32_t c) {
+  constexpr struct {
+    int32_t first, last;
+  } kBlocks[] = {{0x3400, 0x4dbf},   {0x4e00, 0x9fff},   {0xf900, 0xfaff},   {0x20000, 0x2a6df},
+                 {0x2a700, 0x2b73f}, {0x2b740, 0x2b81f}, {0x2b820, 0x2ceaf}, {0x2f800, 0x2fa1f}};
+  return std::ranges::any_of(kBlocks, [&](const auto& block) { return block.first <= c && c <= block.last; });
+}
+
+/// Unicode's punctuation, and whatever of ASCII is no letter, number or space.
+bool is_punctuation(int32_t c) {
+  if (c < 0x80) return c > ' ' && c < 0x7f && class_of(c) == CharClass::other;
+  switch (utf8proc_category(c)) {
+    case UTF8PROC_CATEGORY_PC:
+    case UTF8PROC_CATEGORY_PD:
+    case UTF8PROC_CATEGORY_PS:
+    case UTF8PROC_CATEGORY_PE:
+    case UTF8PROC_CATEGORY_PI:
+    case UTF8PROC_CATEGORY_PF:
+    case UTF8PROC_CATEGORY_PO: return true;
+    default: return false;
+  }
+}
+
+/// The canonical decomposition of UTF-8, in code points.
+std::vector<int32_t> decomposed(const std::string& text) {
+  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
+  const auto size = static_cast<utf8proc_ssize_t>(text.size());
+  constexpr auto kOptions = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE);
+  std::vector<int32_t> points(text.size());
+  utf8proc_ssize_t count = utf8proc_decompose(bytes, size, points.data(), size, kOptions);
+  if (count > size) {
+    points.resize(static_cast<size_t>(count));
+    count = utf8proc_decompose(bytes, size, points.data(), count, kOptions);
+  }
+  if (count < 0) throw Error(std::string("text cannot be decomposed: ") + utf8proc_errmsg(count));
+  points.resize(static_cast<size_t>(count));
+  return points;
+}
+
+void append(int32_t c, std::string& text) {
+  utf8proc_uint8_t bytes[4];
+  const auto size = static_cast<size_t>(utf8proc_encode_char(c, bytes));
+  text.append(reinterpret_cast<const char*>(bytes), size);
+}
+
 void split_piece(std::string_view text, std::vector<std::string_view>& words) {
   while (!text.empty()) {
     words.push_back(text.substr(0, match(text)));
@@ -109,6 +166,34 @@ std::vector<std::string_view> split_words(std::string_view text, bool lone_numbe
     at += next.bytes;
   }
   split_piece(text.substr(begin), words);
+  return words;
+}
+
+std::vector<std::string> plain_words(std::string_view text) {
+  std::string clean;
+  for (size_t at = 0; at < text.size();) {
+    const Char next = first_char(text.substr(at));
+    if (next.code_point < 0) throw Error("the text's byte " + std::to_string(at) + " is no part of a UTF-8 character");
+    const bool alone = is_ideograph(next.code_point);
+    if (alone) clean += ' ';
+    if (!is_left_out(next.code_point)) clean += text.substr(at, next.bytes);
+    if (alone) clean += ' ';
+    at += next.bytes;
+  }
+  std::vector<std::string> words;
+  bool inside = false;  // of a word that goes on
+  for (const int32_t accented : decomposed(clean)) {
+    if (utf8proc_category(accented) == UTF8PROC_CATEGORY_MN) continue;
+    const int32_t c = utf8proc_tolower(accented);
+    const bool mark = is_punctuation(c);
+    if (is_space(c)) {
+      inside = false;
+      continue;
+    }
+    if (!inside || mark) words.emplace_back();
+    append(c, words.back());
+    inside = !mark;
+  }
   return words;
 }
 

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares the reader and the tokenizer of attend-llm with the PyPI packages gguf and tokenizers.
+"""Compares the reader and the tokenizers of attend-llm with the PyPI packages gguf and tokenizers.
 
-    peers_test.py elements|tokens|gemma_tokens <files_tool> <text>
+    peers_test.py elements|tokens|gemma_tokens|pieces <files_tool> <text>
 
 elements: random blocks of every type, in a file that gguf writes, bit for bit as its own dequantize() has them.
 tokens, gemma_tokens: 10,000 lines (licences, <text>, code, random Unicode) in SmolLM2's and Gemma's vocabulary, as
 tokenizers has them.
-Packages come from scripts/get-peers unless Python has them. Exits with 77, which CTest calls skipped, where a package or the model is missing.
+pieces: the same lines, and every character by itself, in MiniLM's vocabulary, as tokenizers has them.
+Packages come from scripts/get-peers unless Python has them. Exits with 77, which CTest calls skipped, where a package or the
+model is missing.
 """
 import glob
 import json
@@ -27,6 +29,7 @@ sys.path.append(str(peers.folder()))
 CACHE = Path("~/.cache/attend").expanduser()
 MODEL = CACHE / "SmolLM2-135M-Instruct.Q4_1.gguf"
 GEMMA = CACHE / "gemma-3-270m-q4_k_m.gguf"
+MINILM = CACHE / "all-MiniLM-L6-v2"
 LINES = 10_000
 
 
@@ -107,17 +110,16 @@ def metadata(path, *keys):
     return {key: fields[f"tokenizer.ggml.{key}"].contents() for key in keys}
 
 
-def compare_lines(tool, model, peer, texts):
-    assert len(texts) == LINES
-    run = subprocess.run([tool, "tokens", model], input="".join(line + "\n" for line in texts).encode(), check=True,
-                         stdout=subprocess.PIPE)
+def compare_lines(command, peer, texts):
+    assert len(texts) >= LINES
+    run = subprocess.run(command, input="".join(line + "\n" for line in texts).encode(), check=True, stdout=subprocess.PIPE)
     found = [json.loads(line) for line in run.stdout.splitlines()]
-    assert len(found) == LINES, len(found)
+    assert len(found) == len(texts), (len(found), len(texts))
     total = 0
     for line, ids, encoded in zip(texts, found, peer.encode_batch(texts, add_special_tokens=False)):
         assert ids == encoded.ids, f"{line!r}: {ids}, expected {encoded.ids} ({encoded.tokens})"
         total += len(ids)
-    print(f"{total} tokens of {LINES} lines are the same")
+    print(f"{total} tokens of {len(texts)} lines are the same")
 
 
 def same_tokens(tool):
@@ -141,7 +143,7 @@ def same_tokens(tool):
     assert 0xFF in missing
     texts = ["".join(c for c in line if not missing & set(c.encode("utf-8"))) for line in lines(random.Random(1))]
     texts = [line.replace("\n", " ") for line in texts]
-    compare_lines(tool, MODEL, peer, texts)
+    compare_lines([tool, "tokens", MODEL], peer, texts)
     refused = subprocess.run([tool, "tokens", MODEL], input=b"\xff\n", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert refused.returncode == 1 and b"no token for byte 255" in refused.stderr, refused
 
@@ -166,7 +168,36 @@ def same_gemma_tokens(tool):
     peer.normalizer = normalizers.Replace(" ", "\u2581")
     peer.add_tokens([tokenizers.AddedToken(token, normalized=False, special=False)
                      for token, kind in zip(meta["tokens"], meta["token_type"]) if kind == 4])
-    compare_lines(tool, GEMMA, peer, [line.replace("\n", " ") for line in lines(random.Random(1))])
+    compare_lines([tool, "tokens", GEMMA], peer, [line.replace("\n", " ") for line in lines(random.Random(1))])
+
+
+def kind(category):
+    """What WordPiece asks of a character."""
+    return {"Mn": "accent", "Cc": "nothing", "Cf": "nothing"}.get(category, "mark" if category[0] == "P" else "letter")
+
+
+def same_pieces(tool):
+    try:
+        import tokenizers
+    except ImportError as error:
+        skip(f"{error} (scripts/get-peers fetches it)")
+    if not MINILM.exists():
+        skip(f"{MINILM} is not there (scripts/get-model minilm)")
+    peer = tokenizers.Tokenizer.from_file(str(MINILM / "tokenizer.json"))
+    peer.no_truncation()
+    peer.no_padding()
+    peer.encode_special_tokens = True  # their names in a text are text
+    # The peer's tables are of several Unicode versions, all older than ours: kinds that have changed since 3.2 differ. And
+    # it leaves 256 ideographs out of BERT's blocks (0x2B820 to 0x2CEAF).
+    known = {chr(c) for c in range(1, 0x110000) if c != 10 and not 0x2B820 <= c < 0x2B920 and
+             unicodedata.category(chr(c)) not in ("Cn", "Cs", "Co") and
+             kind(unicodedata.category(chr(c))) == kind(unicodedata.ucd_3_2_0.category(chr(c)))}
+    assert len(known) > 140_000, len(known)
+    texts = ["".join(c for c in line if c in known) for line in lines(random.Random(1))]
+    compare_lines([tool, "pieces", MINILM / "vocab.txt"], peer, texts + [f"a{c}b {c}" for c in sorted(known)])
+    refused = subprocess.run([tool, "pieces", MINILM / "vocab.txt"], input=b"ab\xff\n", stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+    assert refused.returncode == 1 and b"byte 2 is no part of a UTF-8 character" in refused.stderr, refused
 
 
 def byte_characters():
@@ -177,4 +208,5 @@ def byte_characters():
 
 
 if __name__ == "__main__":
-    {"elements": same_elements, "tokens": same_tokens, "gemma_tokens": same_gemma_tokens}[sys.argv[1]](sys.argv[2])
+    {"elements": same_elements, "tokens": same_tokens, "gemma_tokens": same_gemma_tokens,
+     "pieces": same_pieces}[sys.argv[1]](sys.argv[2])

@@ -6,6 +6,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <random>
 
 #include "examples/llm/row_products.hpp"
@@ -144,6 +145,47 @@ TEST(Products, any_number_of_threads_gives_the_same_bits) {
     }
 }
 
+TEST(Products, multiply_alike_gives_a_row_the_bits_that_it_has_alone) {
+  for (const TypeRow& type : kTypes)
+    for (const int64_t columns : {1, 48, 384}) {
+      const Case c(type, 150, columns, 33);
+      Products alone, together;
+      alone.set_threads(1);
+      together.set_threads(3);
+      std::vector<float> expected(33 * 150);
+      for (int64_t i = 0; i < 33; ++i)
+        alone.multiply(c.x.data() + i * c.weights.columns, 1, c.weights, expected.data() + i * 150);
+      for (const int64_t first : {0, 1, 2, 3, 11, 32}) {
+        std::vector<float> y(static_cast<size_t>((33 - first) * 150));
+        together.multiply_alike(c.x.data() + first * c.weights.columns, 33 - first, c.weights, y.data());
+        EXPECT_EQ(std::memcmp(y.data(), expected.data() + first * 150, y.size() * sizeof(float)), 0)
+            << c.name << ", from row " << first << " on";
+      }
+      for (int64_t row = 0; row < 150; row += 13) c.expect_near(expected[32 * 150 + row], row, 32);
+    }
+}
+
+/// As multiply_alike() needs it of every instruction set.
+TEST(RowProducts, a_product_has_the_same_bits_beside_any_others) {
+  for (const TypeRow& type : kTypes)
+    for (const int64_t columns : {1, 31, 48, 577}) {
+      const Case c(type, 1, columns, kMostProducts);
+      for (const RowProducts* each : all_row_products()) {
+        std::vector<float> room(static_cast<size_t>(c.weights.columns)), alone(kMostProducts), beside(kMostProducts);
+        for (int i = 0; i < kMostProducts; ++i)
+          each->multiply(type.type, c.weights.row(0), c.weights.columns, c.x.data() + i * c.weights.columns, 1,
+                         alone.data() + i, 1, room.data());
+        for (int first = 0; first < kMostProducts; ++first)
+          for (int count = 1; first + count <= kMostProducts; ++count) {
+            each->multiply(type.type, c.weights.row(0), c.weights.columns, c.x.data() + first * c.weights.columns,
+                           count, beside.data(), 1, room.data());
+            EXPECT_EQ(std::memcmp(beside.data(), alone.data() + first, static_cast<size_t>(count) * sizeof(float)), 0)
+                << each->name << " " << c.name << ", " << count << " from " << first << " on";
+          }
+      }
+    }
+}
+
 TEST(Products, nothing_is_multiplied_with_nothing) {
   Products products;
   products.set_threads(2);
@@ -151,6 +193,8 @@ TEST(Products, nothing_is_multiplied_with_nothing) {
   std::vector<float> x(20 * 8), y(1, 7.0F);
   products.multiply(x.data(), 20, none, y.data());
   products.multiply(x.data(), 1, none, y.data());
+  products.multiply_alike(x.data(), 20, none, y.data());
+  products.multiply_alike(x.data(), 0, {"w", TensorType::F32, 1, 8, std::as_bytes(std::span(x)).first(32)}, y.data());
   EXPECT_EQ(y[0], 7.0F);
 }
 
