@@ -17,25 +17,16 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 from embed_golden import probe  # noqa: E402
+from expectations import expect, failures  # noqa: E402
 
 PROGRAM, GOLDEN = os.path.abspath(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
 MODEL = Path("~/.cache/attend/all-MiniLM-L6-v2").expanduser()
 TEXTS = [row["text"] for row in GOLDEN["texts"]]
 BAR = 2e-6  # of a component; the largest seen is 3e-7
-failures = []
 
 
 def call(*words):
     return subprocess.run([PROGRAM, "embed", *(each if isinstance(each, bytes) else str(each) for each in words)], capture_output=True, timeout=500)
-
-
-def expect(truth, what, result=None):
-    if truth:
-        return
-    failures.append(what)
-    print("FAILED", what)
-    if result is not None:
-        print(f"  exit {result.returncode}\n  stdout {result.stdout[-600:]}\n  stderr {result.stderr[-600:]}")
 
 
 def rows_of(result):

@@ -13,6 +13,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+from expectations import expect, failures  # noqa: E402
+
 PROGRAM, TEXT = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 LONG = "--long" in sys.argv
 NAME = sys.argv[sys.argv.index("--model") + 1] if "--model" in sys.argv else "smollm2"
@@ -25,22 +28,12 @@ PROMPTS = ["The capital of France is", "Once upon a time, there was a small", "d
            "Dear Sir or Madam,", "The theorem follows from", "Q: Why do cats purr?\nA:", "She opened the door and", "SELECT name FROM",
            "The human heart has", "To be or not to be,", "Chapter 1\n\n", "A triangle with sides of 3, 4 and", "Water boils at",
            "My favourite colour is", "The train left the station at"]
-failures = []
 
 
 def call(*words, text=None):
     model = [] if "--model" in words else ["--model", NAME]
     return subprocess.run([PROGRAM, *(word if isinstance(word, bytes) else str(word) for word in words), *model], capture_output=True, text=not isinstance(text, bytes),
                           input=text, timeout=1700)
-
-
-def expect(truth, what, result=None):
-    if truth:
-        return
-    failures.append(what)
-    print("FAILED", what)
-    if result is not None:
-        print(f"  exit {result.returncode}\n  stdout {result.stdout[-600:]}\n  stderr {result.stderr[-600:]}")
 
 
 def answers():
