@@ -32,7 +32,9 @@ requires(std::integral<T> || std::floating_point<T>) Status
 /// nor pairs overflow int64 anywhere behind check().
 inline constexpr int64_t kMaxExtent = (int64_t{1} << 31) - 1;
 inline constexpr int64_t kMaxElements = int64_t{1} << 60;
-/// What one line of text may expand to by recipes, in list entries.
-inline constexpr int64_t kMaxExpansion = int64_t{1} << 26;
+/// What one line of text may expand to, in list entries, so that a line of a few bytes takes neither minutes nor gigabytes:
+/// lists of masks made by recipes, and those of a cache (lengths and pages), whose entries take more work each.
+inline constexpr int64_t kMaxMaskExpansion = int64_t{1} << 24;
+inline constexpr int64_t kMaxCacheExpansion = int64_t{1} << 22;
 
 }  // namespace attend

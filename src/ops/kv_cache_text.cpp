@@ -35,13 +35,13 @@ void deal_pages(Line& line, KvCache& cache, int64_t b, int64_t shared, uint64_t 
     common = std::max(common, std::min(own, shared));
     needed += own - std::min(own, shared);
   }
-  if (starts.back() > kMaxExpansion)
-    return line.fail("pages", print_number(starts.back()) + " pages", "at most " + print_number(kMaxExpansion));
+  if (starts.back() > kMaxCacheExpansion)
+    return line.fail("pages", print_number(starts.back()) + " pages", "at most " + print_number(kMaxCacheExpansion));
   if (needed + common > cache.entries)
     return line.fail("cache", print_number(cache.entries) + " pages", print_number(needed + common) + " or more");
-  if (cache.entries > kMaxExpansion)
+  if (cache.entries > kMaxCacheExpansion)
     return line.fail("cache", print_number(cache.entries) + " pages",
-                     "at most " + print_number(kMaxExpansion) + " with a recipe");
+                     "at most " + print_number(kMaxCacheExpansion) + " with a recipe");
   std::vector<int32_t> deck(static_cast<size_t>(cache.entries)), pages;
   std::iota(deck.begin(), deck.end(), 0);
   Rng rng(seed);
@@ -135,8 +135,8 @@ void read_cache(Line& line, AttentionFwd& p) {
                      "contiguous:ENTRIES:ROWS, ring:ENTRIES:ROWS or paged:PAGES:ROWS");
   if (*entries > kMaxExtent || *rows > kMaxExtent)
     return line.fail("cache", in_quotes(line.text(kCache)), "sizes of at most 2147483647");
-  if (p.b < 0 || p.b > kMaxExpansion)
-    return line.fail("b", print_number(p.b), "0 to " + print_number(kMaxExpansion) + " with a cache");
+  if (p.b < 0 || p.b > kMaxCacheExpansion)
+    return line.fail("b", print_number(p.b), "0 to " + print_number(kMaxCacheExpansion) + " with a cache");
   if (p.sk < 0 || p.sk > kMaxExtent) return line.fail("sk", print_number(p.sk), "0 to 2147483647");
   cache.placement = static_cast<KvPlacement>(placement - kPlacements.begin());
   cache.entries = *entries;

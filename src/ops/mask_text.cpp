@@ -45,7 +45,7 @@ std::string print_mask(const Mask& mask) {
 Result<Mask> parse_mask(std::string_view text, const AttentionFwd& problem) {
   Mask mask;
   if (text == "none") return mask;
-  int64_t budget = kMaxExpansion;
+  int64_t budget = kMaxMaskExpansion;
   for (bool more = true; more;) {
     more = text.find('&') != std::string_view::npos;
     Result<Mask> term = parse_one(cut(text, '&'), problem, budget);

@@ -59,7 +59,7 @@ bool TermReader::expand(int64_t entries) {
   if (!status_.ok()) return false;
   if (entries > budget_) {
     fail("recipe", "a list of " + print_number(entries) + " entries",
-         "at most " + print_number(kMaxExpansion) + " in one line");
+         "at most " + print_number(kMaxMaskExpansion) + " in one line");
     return false;
   }
   budget_ -= entries;
