@@ -91,7 +91,7 @@ function(attend_fuzz_test name)
     endif()
     math(EXPR timeout "${seconds} + 120")
     add_test(NAME fuzz.${name}.${length}
-      COMMAND ${name} -max_total_time=${seconds} -timeout=20 -rss_limit_mb=4096 -print_final_stats=1
+      COMMAND ${name} -max_total_time=${seconds} -timeout=60 -rss_limit_mb=4096 -print_final_stats=1
               -artifact_prefix=${found}/ ${found} ${arg_CORPUS})
     set_tests_properties(fuzz.${name}.${length} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout})
   endforeach()

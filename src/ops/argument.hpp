@@ -35,6 +35,6 @@ inline constexpr int64_t kMaxElements = int64_t{1} << 60;
 /// What one line of text may expand to, in list entries, so that a line of a few bytes takes neither minutes nor gigabytes:
 /// lists of masks made by recipes, and those of a cache (lengths and pages), whose entries take more work each.
 inline constexpr int64_t kMaxMaskExpansion = int64_t{1} << 24;
-inline constexpr int64_t kMaxCacheExpansion = int64_t{1} << 22;
+inline constexpr int64_t kMaxCacheExpansion = int64_t{1} << 20;
 
 }  // namespace attend

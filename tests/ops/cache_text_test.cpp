@@ -99,15 +99,15 @@ TEST(cache_text, refusals_name_field_found_and_expected) {
 /// Nothing that a line asks for may grow beyond a fixed size, whatever the numbers in it.
 TEST(cache_text, hostile_sizes_are_refused_before_memory_is_taken) {
   for (const char* line : {
-           "sq=1 sk=4 d=8 cache=paged:4194305:1 pages=shuffled:1",
-           "sq=1 sk=4194305 d=8 cache=paged:2147483647:1 pages=shuffled:1",
-           "b=2 sq=1 sk=4194300 d=8 cache=paged:4194304:1 pages=shared:4194304:1",
+           "sq=1 sk=4 d=8 cache=paged:1048577:1 pages=shuffled:1",
+           "sq=1 sk=1048577 d=8 cache=paged:2147483647:1 pages=shuffled:1",
+           "b=2 sq=1 sk=1048570 d=8 cache=paged:1048576:1 pages=shared:1048576:1",
        }) {
     const std::string message = refusal(std::string("attention_fwd ") + line);
-    EXPECT_NE(message.find("expected at most 4194304"), std::string::npos) << line << "\n" << message;
+    EXPECT_NE(message.find("expected at most 1048576"), std::string::npos) << line << "\n" << message;
   }
-  EXPECT_EQ(refusal("attention_fwd b=4194305 sq=1 sk=0 d=8 cache=contiguous:2147483647:4"),
-            "attention_fwd: b is 4194305, expected 0 to 4194304 with a cache");
+  EXPECT_EQ(refusal("attention_fwd b=1048577 sq=1 sk=0 d=8 cache=contiguous:2147483647:4"),
+            "attention_fwd: b is 1048577, expected 0 to 1048576 with a cache");
 }
 
 TEST(cache_text, problems_that_contradict_themselves_are_refused_in_code) {
