@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // attend-llm bench: tokens per second of prefill and decoding, in the words of llama-bench (pp, tg), attention's share,
-// and its time beside that of the same calls alone.
+// and its time beside that of the same calls alone, on caches as cold as in the model.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -46,6 +46,7 @@ std::vector<int32_t> some_tokens(int64_t count, int64_t vocabulary) {
 }
 
 /// Seconds of the attention of these steps and nothing else: the same problems on the same caches, layer after layer.
+/// Keys and values are no nearer to the processor than weights leave them in the model.
 double attention_alone(Session& session, std::span<const int32_t> tokens, int64_t before, bool one_by_one) {
   const ModelShape& shape = session.model().shape();
   const size_t at_once = one_by_one ? 1 : tokens.size();
@@ -59,6 +60,7 @@ double attention_alone(Session& session, std::span<const int32_t> tokens, int64_
       attend::AttentionFwdArgs args = session.cache().args(layer);
       args.q = q.data();
       args.o = o.data();
+      session.model().read_weights(layer);
       const auto begin = std::chrono::steady_clock::now();
       session.attention().run(shape.kind(layer), args);
       seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

@@ -61,6 +61,10 @@ class LanguageModel {
   /// have.
   std::span<const float> run(const Step& step, KvStore& cache, Attention& attention);
 
+  /// Reads a layer's weights and does nothing with them: the processor's caches are then as run() leaves them for a
+  /// layer's attention. For measuring that alone.
+  void read_weights(int64_t layer) const;
+
   double attention_seconds() const { return attention_seconds_; }  ///< in all steps so far
   void set_threads(int threads);
 
