@@ -79,7 +79,7 @@ def perplexities():
             (["int8"], 3e-2, 2e-2, INT8_AGREEMENT), (["int4_32", "--smooth-keys"], 2, 1, 0.5)]
     if LONG:
         rows += [(["f16"], 1e-3, 1e-4, 0.99), (["int8", "--smooth-keys"], 2e-2, 1e-2, 0.95), (["e4m3"], 0.1, 0.1, 0.9),
-                 (["f32", "--window", 128], 1, 1, 0.5)]
+                 (["f32", "--window", 128, "--first", 4], 0.1, 0.3, 0.75)]
     for words, change, divergence, agreement in rows:
         result = call("perplexity", TEXT, "--tokens", 2000 if LONG else 200, "--against", "reference", "--json", "--kv-format", *words)
         line = json.loads(result.stdout)
