@@ -47,8 +47,9 @@ def parse_args():
     for name, numbers in (("--prompts", args.prompts), ("--generated", [args.generated - 1]), ("--threads", [args.threads]), ("--rounds", [args.rounds])):
         if min(numbers) < 1:
             parser.error(f"{name}: expected a number of at least {2 if name == '--generated' else 1}")
-    if args.model not in MODELS:
-        parser.error(f"--model is {args.model!r}, expected one of {', '.join(MODELS)}")
+    names = [name for name, model in MODELS.items() if model.path.endswith(".gguf")]  # what both can read
+    if args.model not in names:
+        parser.error(f"--model is {args.model!r}, expected one of {', '.join(names)}")
     return args
 
 
